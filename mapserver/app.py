@@ -1,0 +1,134 @@
+"""The roof, the only room that knows all others: the ASGI application out of settings and a prepared database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from mapserver import ogc, statements, viewer
+from mapserver.catalogue import Catalogue, catalogue
+from mapserver.errors import BadQuery, CityMapError, MethodNotAllowed, NotFound, NotReady
+from mapserver.http import problems, writing
+from mapserver.http.answers import ALWAYS, VARY
+from mapserver.http.hot import App, Hot
+from mapserver.http.links import base_url
+from mapserver.http.rights import Rights
+from mapserver.query import ANYONE, Caller
+from mapserver.settings import Settings
+from mapserver.store import Store, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every door is given: settings, catalogue, the store, and who is asking."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: Store
+    caller: Callable[[Request], Awaitable[Caller]]
+    base_url: Callable[[Request], str]
+
+
+def create_app(settings: Settings, app_dsn: str) -> Hot:
+    """The application of one worker. app_dsn: the database as the web workers' role."""
+    layers = catalogue(settings.layers)
+    store = Store(app_dsn)
+    rights = Rights(store)
+
+    async def caller(request: Request) -> Caller:
+        return await rights.caller(request.headers.get("authorization"))
+
+    def base(request: Request) -> str:
+        return base_url(settings, request.headers.get("host"), secure=request.url.scheme == "https")
+
+    house = House(settings, layers, store, caller, base)
+    behind = _behind(house, app_dsn)
+    return Hot(settings, layers, store, rights, cast(App, behind))
+
+
+def _behind(house: House, app_dsn: str) -> FastAPI:
+    """Everything that is not hot, as FastAPI."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await house.store.close()
+
+    app = FastAPI(title="CityMap", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.middleware("http")(_always)
+    for kind in (CityMapError, HTTPException, RequestValidationError, StoreError):
+        app.add_exception_handler(kind, _problem_of(house))
+    app.add_api_route("/healthz", healthz, methods=["GET", "HEAD"])
+    app.add_api_route("/readyz", readyz_of(house), methods=["GET", "HEAD"])
+    app.include_router(ogc.routes(house))
+    app.include_router(writing.routes(house.settings, house.catalogue, house.caller, house.base_url, app_dsn))
+    for route in viewer.routes(house.settings):
+        app.router.routes.append(route)
+    return app
+
+
+async def healthz() -> dict[str, str]:
+    """Alive."""
+    return {"status": "alive"}
+
+
+def readyz_of(house: House) -> Callable[[], Awaitable[dict[str, object]]]:
+    """The readiness probe: the database is reached and every layer is loaded."""
+
+    async def readyz() -> dict[str, object]:
+        rows = await house.store.fetch(ANYONE, statements.LOADS)
+        loaded = {(row[0] or b"").decode() for row in rows}
+        missing = [layer.name for layer in house.catalogue if layer.origin != "view" and layer.name not in loaded]
+        if missing:
+            raise NotReady("", f"still to be loaded: {', '.join(missing)}")
+        return {"status": "ready", "layers": len(house.catalogue.layers)}
+
+    return readyz
+
+
+async def _always(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Headers of every answer; a preflight is answered here."""
+    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        methods = {"Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
+        asked = {"Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match"}
+        return Response(status_code=204, headers={**ALWAYS, **methods, **asked, "Access-Control-Max-Age": "86400"})
+    response = await answer(request)
+    for name, value in {**ALWAYS, "vary": VARY}.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _problem_of(house: House) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Renders whatever went wrong as a problem document."""
+
+    async def rendered(request: Request, error: Exception) -> Response:
+        told = _told(request, error)
+        body = problems.rendered(told, house.base_url(request))
+        headers = {**ALWAYS, "vary": VARY, **problems.headers(told)}
+        return Response(body, told.status, headers=headers, media_type=problems.MEDIA_TYPE)
+
+    return rendered
+
+
+def _told(request: Request, error: Exception) -> CityMapError:
+    match error:
+        case CityMapError():
+            return error
+        case HTTPException(status_code=405):
+            allow = tuple((error.headers or {}).get("Allow", "GET, HEAD").split(", "))
+            return MethodNotAllowed("method", f"{request.method} is not taken here; {', '.join(allow)} are", allow)
+        case HTTPException(status_code=404):
+            return NotFound("", f"there is nothing at {request.url.path[:120]}")
+        case StoreError():
+            return problems.refused(error.sqlstate, error.message)
+        case RequestValidationError():
+            first = error.errors()[0]
+            return BadQuery(str(first["loc"][-1]), str(first["msg"]))
+        case _:
+            return CityMapError("", "the server failed to answer; the operator's log says why")

@@ -1,0 +1,1 @@
+"""Steps of the precious schema `citymap`, run by `database.prepare` through Alembic. Layer tables need none."""

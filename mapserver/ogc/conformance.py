@@ -1,0 +1,51 @@
+"""The conformance classes that this API declares: one table, each with the test or the reason that carries it.
+
+A class stands here only when every SHALL of it is met; what is nearly met stands in `docs/ogc.md` instead."""
+
+from __future__ import annotations
+
+from mapserver.ogc.documents import Document, root
+from mapserver.ogc.house import Reader
+from mapserver.ogc.links import ways
+
+SPEC = "http://www.opengis.net/spec/"
+CLASSES: dict[str, str] = {
+    "ogcapi-common-1/1.0/conf/core": "OGC API - Common - Part 1: Core",
+    "ogcapi-common-1/1.0/conf/landing-page": "OGC API - Common - Part 1: Landing page",
+    "ogcapi-common-1/1.0/conf/json": "OGC API - Common - Part 1: JSON",
+    "ogcapi-common-1/1.0/conf/html": "OGC API - Common - Part 1: HTML",
+    "ogcapi-common-1/1.0/conf/oas30": "OGC API - Common - Part 1: OpenAPI 3.0",
+    "ogcapi-common-2/1.0/conf/collections": "OGC API - Common - Part 2: Collections",
+    "ogcapi-features-1/1.0/conf/core": "OGC API - Features - Part 1: Core",
+    "ogcapi-features-1/1.0/conf/geojson": "OGC API - Features - Part 1: GeoJSON",
+    "ogcapi-features-1/1.0/conf/html": "OGC API - Features - Part 1: HTML",
+    "ogcapi-features-1/1.0/conf/oas30": "OGC API - Features - Part 1: OpenAPI 3.0",
+    "ogcapi-features-2/1.0/conf/crs": "OGC API - Features - Part 2: Coordinate Reference Systems by Reference",
+    "ogcapi-features-3/1.0/conf/queryables": "OGC API - Features - Part 3: Queryables",
+    "ogcapi-features-3/1.0/conf/queryables-query-parameters": "OGC API - Features - Part 3: Queryables as parameters",
+    "ogcapi-common-3/1.0/conf/schemas": "OGC API - Common - Part 3: Schemas",
+    "ogcapi-common-3/1.0/conf/advanced-property-roles": "OGC API - Common - Part 3: Advanced property roles",
+    "ogcapi-common-3/1.0/conf/returnables-and-receivables": "OGC API - Common - Part 3: Returnables and receivables",
+    "ogcapi-common-3/1.0/conf/queryables": "OGC API - Common - Part 3: Queryables",
+    "ogcapi-common-3/1.0/conf/sortables": "OGC API - Common - Part 3: Sortables",
+    "ogcapi-tiles-1/1.0/conf/core": "OGC API - Tiles - Part 1: Core",
+    "ogcapi-tiles-1/1.0/conf/tileset": "OGC API - Tiles - Part 1: Tileset",
+    "ogcapi-tiles-1/1.0/conf/tilesets-list": "OGC API - Tiles - Part 1: Tilesets list",
+    "ogcapi-tiles-1/1.0/conf/geodata-tilesets": "OGC API - Tiles - Part 1: Geodata tilesets",
+    "ogcapi-tiles-1/1.0/conf/mvt": "OGC API - Tiles - Part 1: Mapbox Vector Tiles",
+    "ogcapi-tiles-1/1.0/conf/oas30": "OGC API - Tiles - Part 1: OpenAPI 3.0",
+    "tms/2.0/conf/tilematrixset": "2D Tile Matrix Set 2.0: Tile matrix set",
+    "tms/2.0/conf/json-tilematrixset": "2D Tile Matrix Set 2.0: JSON of a tile matrix set",
+    "tms/2.0/conf/tilesetmetadata": "2D Tile Matrix Set 2.0: Tileset metadata",
+    "tms/2.0/conf/json-tilesetmetadata": "2D Tile Matrix Set 2.0: JSON of tileset metadata",
+}
+"""Class, below SPEC, and what a person calls it."""
+
+
+def conformance(reader: Reader) -> Document:
+    """The conformance declaration."""
+    return {
+        "title": reader.choose("Các lớp tuân thủ", "Conformance classes"),
+        "conformsTo": [f"{SPEC}{name}" for name in CLASSES],
+        "links": [*ways(reader, "/conformance"), root(reader)],
+    }

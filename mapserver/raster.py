@@ -1,0 +1,91 @@
+"""The raster files of the data folder, read: what they cover, and pictures and cells out of them.
+
+A raster layer is one Cloud Optimized GeoTIFF, `<data>/rasters/<layer>.tif`. Nothing here knows HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioIOError
+from rasterio.warp import transform_bounds
+from rio_tiler.colormap import cmap
+from rio_tiler.errors import TileOutsideBounds
+from rio_tiler.io import Reader
+
+from mapserver.errors import NotReady
+from mapserver.layer import Layer
+from mapserver.settings import Settings
+
+FOLDER = "rasters"
+_LAND = cmap.get("gist_earth")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What a raster file covers. box: west, south, east, north in degrees; resolution in units of its CRS."""
+
+    box: tuple[float, float, float, float]
+    width: int
+    height: int
+    resolution: tuple[float, float]
+    crs: str
+    """Authority and code of the file's CRS, such as EPSG:4326."""
+    bands: int
+    dtype: str
+    nodata: float | None
+
+
+def path(settings: Settings, layer: Layer) -> Path:
+    """Where a raster layer's file lies."""
+    return settings.data / FOLDER / f"{layer.name}.tif"
+
+
+def grid(file: Path) -> Grid:
+    """What the file covers. Raises NotReady when it is not there yet, or cannot be read."""
+    try:
+        with rasterio.open(file) as data:
+            box = transform_bounds(data.crs, "OGC:CRS84", *data.bounds)
+            code = data.crs.to_epsg()
+            return Grid(
+                box=(box[0], box[1], box[2], box[3]),
+                width=data.width,
+                height=data.height,
+                resolution=(data.res[0], data.res[1]),
+                crs=f"EPSG:{code}" if code else data.crs.to_wkt(),
+                bands=data.count,
+                dtype=data.dtypes[0],
+                nodata=data.nodata,
+            )
+    except RasterioIOError as error:
+        raise NotReady(file.stem, "its raster file is not loaded yet") from error
+
+
+def picture(file: Path, z: int, x: int, y: int, stretch: tuple[float, float]) -> bytes | None:
+    """A 256 × 256 PNG of the first band in WebMercatorQuad, coloured as land; None where the raster has no cell.
+
+    stretch: the values that the colours run between. Raises NotReady when the file cannot be read."""
+    try:
+        with Reader(str(file)) as source:
+            image = source.tile(x, y, z, indexes=1, resampling_method="bilinear")
+    except TileOutsideBounds:
+        return None
+    except RasterioIOError as error:
+        raise NotReady(file.stem, "its raster file is not loaded yet") from error
+    if not image.mask.any():
+        return None
+    image.rescale(in_range=(stretch,))
+    png: bytes = image.render(img_format="PNG", colormap=_LAND)
+    return png
+
+
+def stretch(file: Path) -> tuple[float, float]:
+    """The values between which nearly all cells lie (2nd and 98th percentile). Raises NotReady."""
+    try:
+        with Reader(str(file)) as source:
+            band = source.statistics(max_size=512)["b1"]
+    except RasterioIOError as error:
+        raise NotReady(file.stem, "its raster file is not loaded yet") from error
+    low, high = float(band.percentile_2), float(band.percentile_98)
+    return (low, high) if low < high else (low, low + 1)

@@ -1,0 +1,210 @@
+"""All SQL that reads layers: one statement for each question.
+
+Values are `$n` in text form with a cast; holes are identifiers of the catalogue, quoted in one place.
+A page comes as rows of (feature as JSON text, place in the order), so that the door can end it by bytes and knows
+whether more follows: one row more than asked for is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mapserver import filters
+from mapserver.cql2.sql import condition
+from mapserver.crs import Crs
+from mapserver.filters import Arguments, Where
+from mapserver.layer import Column, Layer, Text
+from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, visible_columns
+from mapserver.tables import quoted
+
+DEGREE_DECIMALS = 7
+"""1 cm at the equator, as RFC 7946 suggests at most."""
+ID = Column("id", "integer", Text("Mã đối tượng", "Identifier"))
+METRE_DECIMALS = 4
+"""0.1 mm: the control points are held within 1 mm."""
+TILE_EXTENT = 4096
+TILE_BUFFER = 64
+"""Units of TILE_EXTENT that a tile holds beyond each edge, so that symbols and casings are not cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text and its arguments in PostgreSQL's text form."""
+
+    sql: str
+    arguments: tuple[bytes | None, ...] = ()
+
+
+def items(query: ItemsQuery, caller: Caller) -> Statement:
+    """Rows (json, place) of a page in its order, one more than asked; backward pages come in reverse."""
+    arguments = Arguments()
+    backward = query.cursor is not None and query.cursor.backward
+    where = _where(query, caller, arguments, paged=True)
+    feature = feature_json(query.layer, _shown(query, caller), query.crs)
+    order = filters.order(query.layer, query.sort, backward=backward)
+    limit = arguments.add(query.limit + 1, "bigint")
+    offset = f" OFFSET {arguments.add(query.offset, 'bigint')}" if query.offset and query.cursor is None else ""
+    # both are named, since ORDER BY would take an output column called `id` for the column
+    rows = f"SELECT {feature} AS feature, {_place(query)} AS place FROM {query.layer.table}{where.clause}"
+    sql = f"{rows} ORDER BY {order} LIMIT {limit}{offset}"
+    return Statement(sql, tuple(arguments.values))
+
+
+def count(query: ItemsQuery, caller: Caller) -> Statement:
+    """One row (number of features that the question means, whatever the page)."""
+    arguments = Arguments()
+    where = _where(query, caller, arguments, paged=False)
+    return Statement(f"SELECT count(*)::text FROM {query.layer.table}{where.clause}", tuple(arguments.values))
+
+
+def item(query: ItemQuery, caller: Caller) -> Statement:
+    """One row (json), or none."""
+    feature = feature_json(query.layer, visible_columns(query.layer, caller), query.crs)
+    return Statement(f"SELECT {feature} FROM {query.layer.table} WHERE id = $1::bigint", (str(query.id).encode(),))
+
+
+def neighbours(query: ItemQuery) -> Statement:
+    """One row (id before, id after) in id order; either may be null."""
+    table = query.layer.table
+    sql = (
+        f"SELECT (SELECT max(id)::text FROM {table} WHERE id < $1::bigint),"
+        f" (SELECT min(id)::text FROM {table} WHERE id > $1::bigint)"
+    )
+    return Statement(sql, (str(query.id).encode(),))
+
+
+def tile(query: TileQuery, caller: Caller) -> Statement:
+    """One row (MVT bytes): what lies in the tile and its buffer, with integer feature ids."""
+    layer, arguments = query.layer, Arguments()
+    z, x, y = (arguments.add(part, "integer") for part in (query.z, query.x, query.y))
+    conditions = [
+        f"geom && ST_Transform(ST_TileEnvelope({z}, {x}, {y}, margin => {TILE_BUFFER / TILE_EXTENT!r}), {layer.srid})",
+        *_attributes(query, caller, arguments),
+    ]
+    names = [quoted(column.name) for column in tile_columns(layer, caller)]
+    geometry = (
+        f"ST_AsMVTGeom(ST_Transform(geom, 3857), ST_TileEnvelope({z}, {x}, {y}),"
+        f" {TILE_EXTENT}, {TILE_BUFFER}, true) AS geom"
+    )
+    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM {layer.table} WHERE {' AND '.join(conditions)}"
+    # rows whose geometry came to nothing are left out by ST_AsMVT itself; asking for it here would build it twice
+    sql = f"SELECT ST_AsMVT(rows, {_text(layer.name)}, {TILE_EXTENT}, 'geom', 'id') FROM ({rows}) AS rows"
+    return Statement(sql, tuple(arguments.values))
+
+
+def tile_columns(layer: Layer, caller: Caller) -> tuple[Column, ...]:
+    """The columns that stand in the layer's tiles for this caller."""
+    chosen = layer.tiles.columns
+    return tuple(
+        column
+        for column in visible_columns(layer, caller)
+        if column.kind.tile and (chosen is None or column.name in chosen)
+    )
+
+
+def extent(layer: Layer) -> Statement:
+    """One row (west, south, east, north, first time, last time), null where there is none."""
+    box = "ST_Extent(geom)" if layer.geometry else "NULL::box2d"
+    time = f'"{layer.time}"' if layer.time else "NULL::timestamptz"
+    kind = layer.by_name[layer.time].kind if layer.time else None
+    first, last = (
+        (
+            f"trim(both '\"' from {kind.json_sql.format(f'min({time})')})",
+            f"trim(both '\"' from {kind.json_sql.format(f'max({time})')})",
+        )
+        if kind
+        else ("NULL", "NULL")
+    )
+    return Statement(
+        f"SELECT ST_XMin(b)::text, ST_YMin(b)::text, ST_XMax(b)::text, ST_YMax(b)::text, a, z"
+        f" FROM (SELECT {box} AS b, {first} AS a, {last} AS z FROM {layer.table}) AS whole"
+    )
+
+
+LOADS = Statement(
+    "SELECT DISTINCT ON (layer) layer, synthetic::text, source, finished_at::text, rows_loaded::text"
+    " FROM citymap.load WHERE finished_at IS NOT NULL ORDER BY layer, id DESC"
+)
+"""The newest load of each layer: (layer, synthetic, source, finished, rows)."""
+
+
+def token(digest: str) -> Statement:
+    """One row (name, layers it may write joined by commas, insider) for a live token's sha256, or none."""
+    return Statement(
+        "SELECT name, array_to_string(writes, ','), insider::text FROM citymap.token"
+        " WHERE hash = $1 AND revoked_at IS NULL",
+        (digest.encode(),),
+    )
+
+
+ALIVE = Statement("SELECT PostGIS_Lib_Version()")
+
+
+def feature_json(layer: Layer, columns: tuple[Column, ...], crs: Crs) -> str:
+    """SQL text giving one feature as GeoJSON text, built by concatenation (jsonb was ten times slower)."""
+    members = "||".join(_member(layer, i, column) for i, column in enumerate(columns)) or "''"
+    return (
+        """'{"type":"Feature","id":'||id||',"geometry":'||"""
+        f"""{_geometry_json(layer, crs)}||',"properties":{{'||{members}||'}}}}'"""
+    )
+
+
+def _member(layer: Layer, index: int, column: Column) -> str:
+    comma = "," if index else ""
+    json = column.kind.json_sql.format(quoted(column.name))
+    if not column.required or layer.origin == "view":
+        json = f"coalesce({json},'null')"
+    return f"""'{comma}"{column.name}":'||{json}"""
+
+
+def _geometry_json(layer: Layer, crs: Crs) -> str:
+    if layer.geometry is None:
+        return "'null'"
+    geometry = "geom" if crs.srid == layer.srid else f"ST_Transform(geom, {crs.srid})"
+    if crs.swap:
+        geometry = f"ST_FlipCoordinates({geometry})"
+    decimals = DEGREE_DECIMALS if crs.srid == 4326 else METRE_DECIMALS
+    json = f"ST_AsGeoJSON({geometry}, {decimals}, 0)"
+    return json if layer.origin == "ingest" else f"coalesce({json},'null')"
+
+
+def _where(query: ItemsQuery, caller: Caller, arguments: Arguments, *, paged: bool) -> Where:
+    conditions = []
+    if query.box is not None:
+        conditions.append(filters.in_box(query.layer, query.box, arguments))
+    conditions += _attributes(query, caller, arguments)
+    if paged and query.cursor is not None:
+        conditions.append(filters.beyond(query.layer, query.sort, query.cursor, arguments))
+    return Where(tuple(conditions))
+
+
+def _attributes(query: ItemsQuery | TileQuery, caller: Caller, arguments: Arguments) -> list[str]:
+    during = filters.in_interval(query.layer, query.interval, arguments) if query.interval else None
+    columns = {"id": ID, **query.layer.by_name}
+    equals = [filters.equal(columns[name], wanted, arguments) for name, wanted in query.equals]
+    return [*([during] if during else []), *equals, *_filtered(query, caller, arguments)]
+
+
+def _filtered(query: ItemsQuery | TileQuery, caller: Caller, arguments: Arguments) -> list[str]:
+    if query.filter is None:
+        return []
+    columns = {column.name: column for column in visible_columns(query.layer, caller)}
+    return [condition(query.filter.expression, query.layer, columns, arguments, query.filter.crs)]
+
+
+def _shown(query: ItemsQuery, caller: Caller) -> tuple[Column, ...]:
+    columns = visible_columns(query.layer, caller)
+    if query.properties is None:
+        return columns
+    return tuple(column for column in columns if column.name in query.properties)
+
+
+def _place(query: ItemsQuery) -> str:
+    """The place of a row in the order: its id, or a JSON array of sort values and id."""
+    if not query.sort:
+        return "id::text"
+    values = ", ".join(f"{quoted(term.column)}::text" for term in query.sort)
+    return f"json_build_array({values}, id)::text"
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

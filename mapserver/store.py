@@ -1,0 +1,237 @@
+"""Asks PostGIS, as the caller, and gives back libpq results without a Python object a row.
+
+One question is one round trip: the rights and the statement travel in one pipeline, and everything up to its end is one
+implicit transaction, so what `set_config(…, true)` says is gone with it. Refuses to queue for ever: beyond
+`MAX_WAITING` questions, or after `MAX_WAIT_S`, a caller is told to come again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from psycopg.pq.abc import PGconn, PGresult
+
+from mapserver.errors import Busy, NotReady
+from mapserver.query import Caller
+from mapserver.statements import Statement
+
+MAX_WAITING = 256
+MAX_WAIT_S = 10.0
+MAX_PREPARED = 400
+"""Prepared statements a connection keeps; questions of a new shape beyond that are asked unprepared."""
+STATEMENT_TIMEOUT_MS = 30_000
+_RIGHTS = (
+    "SELECT set_config('role', $1, true), set_config('citymap.caller', $2, true),"
+    " set_config('citymap.writes', $3, true)"
+)
+_CANCELLED = b"57014"
+
+
+class StoreError(Exception):
+    """PostgreSQL refused a statement; `sqlstate` says how. A fault of ours unless a door knows better."""
+
+    def __init__(self, sqlstate: str, message: str) -> None:
+        super().__init__(f"{sqlstate}: {message}")
+        self.sqlstate = sqlstate
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A result: values as bytes, in the form they were asked for."""
+
+    result: PGresult
+
+    def __len__(self) -> int:
+        return self.result.ntuples
+
+    def __iter__(self) -> Iterator[tuple[bytes | None, ...]]:
+        value, columns = self.result.get_value, range(self.result.nfields)
+        for row in range(self.result.ntuples):
+            yield tuple(value(row, column) for column in columns)
+
+    def value(self, row: int = 0, column: int = 0) -> bytes | None:
+        return self.result.get_value(row, column)
+
+    def column(self, column: int, rows: int) -> list[bytes | None]:
+        """The first `rows` values of one column."""
+        value = self.result.get_value
+        return [value(row, column) for row in range(rows)]
+
+
+class Store:
+    """A pool of connections of one worker, driven by its event loop."""
+
+    def __init__(self, dsn: str, *, size: int = 8, read_only: bool = True) -> None:
+        only = "on" if read_only else "off"
+        options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c default_transaction_read_only={only}"
+        self._dsn = make_conninfo(dsn, options=options, application_name="citymap")
+        self._free: asyncio.LifoQueue[_Connection | None] = asyncio.LifoQueue()
+        self._waiting = 0
+        for _ in range(size):
+            self._free.put_nowait(None)
+
+    async def fetch(self, caller: Caller, statement: Statement, *, role: str | None = None) -> Rows:
+        """The statement's rows, asked with the caller's rights. Raises Busy, NotReady or StoreError."""
+        connection = await self._taken()
+        try:
+            rows = await connection.fetch(caller, statement, role or caller.role)
+        except (StoreError, Busy):
+            self._free.put_nowait(connection)
+            raise
+        except BaseException:
+            connection.abandon()
+            self._free.put_nowait(None)
+            raise
+        self._free.put_nowait(connection)
+        return rows
+
+    async def close(self) -> None:
+        """Closes the idle connections."""
+        while not self._free.empty():
+            connection = self._free.get_nowait()
+            if connection is not None:
+                connection.close()
+
+    async def _taken(self) -> _Connection:
+        connection = await self._place()
+        if connection is not None and connection.alive:
+            return connection
+        try:
+            return _Connection(await _connected(self._dsn))
+        except BaseException:
+            self._free.put_nowait(None)
+            raise
+
+    async def _place(self) -> _Connection | None:
+        if not self._free.empty():
+            return self._free.get_nowait()
+        if self._waiting >= MAX_WAITING:
+            raise Busy("", f"{MAX_WAITING} questions are already waiting")
+        self._waiting += 1
+        try:
+            return await asyncio.wait_for(self._free.get(), MAX_WAIT_S)
+        except TimeoutError as error:
+            raise Busy("", f"no database connection was free within {MAX_WAIT_S:.0f} s") from error
+        finally:
+            self._waiting -= 1
+
+
+class _Connection:
+    """One libpq connection in pipeline mode."""
+
+    def __init__(self, connection: PGconn) -> None:
+        self._pg = connection
+        self._loop = asyncio.get_running_loop()
+        self._prepared: set[bytes] = set()
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+
+    @property
+    def alive(self) -> bool:
+        return self._pg.status == pq.ConnStatus.OK and not _hung_up(self._pg)
+
+    async def fetch(self, caller: Caller, statement: Statement, role: str) -> Rows:
+        rights = Statement(_RIGHTS, (role.encode(), caller.name.encode(), ",".join(sorted(caller.writes)).encode()))
+        new = [name for name in (self._send(rights), self._send(statement)) if name]
+        self._pg.pipeline_sync()
+        results = await self._results()
+        failed = next((r for r in results if r.status == pq.ExecStatus.FATAL_ERROR), None)
+        if failed is None:
+            self._prepared.update(new)
+            return Rows(results[-1])
+        raise _refusal(failed)
+
+    def _send(self, statement: Statement) -> bytes | None:
+        """Queues a statement; gives the name it is newly prepared under, if it is."""
+        sql = statement.sql.encode()
+        name = hashlib.blake2b(sql, digest_size=12).hexdigest().encode()
+        if name in self._prepared:
+            self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
+            return None
+        if len(self._prepared) >= MAX_PREPARED:
+            self._pg.send_query_params(sql, statement.arguments, result_format=pq.Format.BINARY)
+            return None
+        self._pg.send_prepare(name, sql)
+        self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
+        return name
+
+    async def _results(self) -> list[PGresult]:
+        """Every result up to the end of the pipeline."""
+        out: list[PGresult] = []
+        await self._flushed()
+        while True:
+            while self._pg.is_busy():
+                await _ready(self._loop, self._pg.socket, write=False)
+                self._pg.consume_input()
+            result = self._pg.get_result()
+            if result is None:
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return out
+            out.append(result)
+
+    async def _flushed(self) -> None:
+        while self._pg.flush():
+            await _ready(self._loop, self._pg.socket, write=True)
+            self._pg.consume_input()
+
+    def abandon(self) -> None:
+        """Stops what the server is doing for us (the client left) and closes."""
+        try:
+            if self._pg.status == pq.ConnStatus.OK:
+                self._pg.get_cancel().cancel()
+        finally:
+            self._pg.finish()
+
+    def close(self) -> None:
+        self._pg.finish()
+
+
+async def _connected(dsn: str) -> PGconn:
+    connection = pq.PGconn.connect_start(dsn.encode())
+    loop = asyncio.get_running_loop()
+    while (state := connection.connect_poll()) not in (pq.PollingStatus.OK, pq.PollingStatus.FAILED):
+        await _ready(loop, connection.socket, write=state == pq.PollingStatus.WRITING)
+    if state == pq.PollingStatus.FAILED:
+        message = connection.error_message.decode(errors="replace").strip()
+        connection.finish()
+        raise NotReady("", f"the database cannot be reached: {message}")
+    return connection
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, socket: int, *, write: bool) -> None:
+    """Returns when the socket can be read (or written)."""
+    done = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
+    add(socket, _fulfil, done)
+    try:
+        await done
+    finally:
+        remove(socket)
+
+
+def _fulfil(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+def _hung_up(connection: PGconn) -> bool:
+    """Whether an idle connection was closed by the server (it has input where none is due)."""
+    try:
+        connection.consume_input()
+    except Exception:
+        return True
+    return connection.status != pq.ConnStatus.OK
+
+
+def _refusal(failed: PGresult) -> Exception:
+    sqlstate = failed.error_field(pq.DiagnosticField.SQLSTATE) or b""
+    message = (failed.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode(errors="replace")
+    if sqlstate == _CANCELLED:
+        return Busy("", f"the question took longer than {STATEMENT_TIMEOUT_MS // 1000} s; ask for less of it")
+    return StoreError(sqlstate.decode(), message)

@@ -1,0 +1,106 @@
+"""The map in the browser: the page at /map, its files below /map/assets, and the glyphs of its labels.
+
+The page is built by `viewer/build.sh` out of `viewer/`; everything else it shows it asks of the public doors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from mapserver.errors import NotFound, NotReady
+from mapserver.settings import Settings
+from mapserver.viewer import glyphs
+from mapserver.viewer.assets import Asset, asset, assets
+
+BUILT = Path(__file__).parent / "static" / "dist"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src blob:",  # MapLibre starts its worker out of its own bundle: 70 kB less than shipping it twice
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+"""What the page may do: talk to this host, and run what came from it."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(settings: Settings, built: Path = BUILT) -> list[BaseRoute]:
+    """The viewer's routes. built: the folder that `viewer/build.sh` wrote."""
+    files = assets(built)
+    if "index.html" not in files:
+        return [Route("/map", _unbuilt), Route("/map/{rest:path}", _unbuilt), Route("/glyphs/{rest:path}", _unbuilt)]
+    page = {"content-security-policy": CONTENT_SECURITY_POLICY, "permissions-policy": "geolocation=(self)"}
+    return [
+        Route("/map", _file(files["index.html"], page)),
+        Route("/map/", _to_page),
+        Route("/map/assets/{name:path}", _below("map/assets", files)),
+        Route("/glyphs/{stack}/{span}.pbf", _glyphs(files)),
+    ]
+
+
+def _file(file: Asset, headers: Mapping[str, str]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return _sent(file, request, headers)
+
+    return endpoint
+
+
+def _below(folder: str, files: Mapping[str, Asset]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        name = f"{folder}/{request.path_params['name']}"
+        if name not in files:
+            raise NotFound("", f"the viewer has no file {name[:120]}")
+        return _sent(files[name], request)
+
+    return endpoint
+
+
+def _glyphs(files: Mapping[str, Asset]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        stack, span = request.path_params["stack"], request.path_params["span"]
+        if stack not in glyphs.STACKS:
+            raise NotFound("fontstack", f"there is no font {stack[:80]!r}; there are {', '.join(glyphs.STACKS)}")
+        if span not in glyphs.RANGES:
+            raise NotFound("range", f"{span[:40]!r} is not a range of 256 code points such as 7680-7935")
+        name = f"glyphs/{stack}/{span}.pbf"
+        return _sent(files.get(name) or asset(name, glyphs.empty(stack, span)), request)
+
+    return endpoint
+
+
+def _sent(file: Asset, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+    coding = file.coding(request.headers.get("accept-encoding"))
+    etag = f'"{file.etag}"' if coding == "identity" else f'"{file.etag}-{coding}"'
+    shared = {
+        "etag": etag,
+        "cache-control": file.cache_control,
+        "vary": "Accept-Encoding",
+        "x-content-type-options": "nosniff",
+        **(headers or {}),
+    }
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=shared)
+    if coding != "identity":
+        shared["content-encoding"] = coding
+    return Response(file.bodies[coding], headers=shared, media_type=file.media_type)
+
+
+async def _to_page(_: Request) -> Response:
+    return RedirectResponse("../map", status_code=308)
+
+
+async def _unbuilt(_: Request) -> Response:
+    raise NotReady("", "the viewer is not built; run `sh viewer/build.sh`, then start the server again")

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Installs what the distribution has to give: PostgreSQL with PostGIS to run; with `test`, also what the tests look with.
+# Says what it is about to install before it does; does nothing when all is there.
+# sh setup/packages.sh run|test
+set -eu
+cd "$(dirname "$0")/.."
+. setup/words.sh
+
+has_postgis() {
+    for control in /usr/share/postgresql/*/extension/postgis.control; do
+        major=${control#/usr/share/postgresql/}
+        major=${major%%/*}
+        if [ -x "/usr/lib/postgresql/$major/bin/initdb" ] && [ "$major" -ge 15 ]; then return 0; fi
+    done
+    return 1
+}
+
+needs_postgis() { # a PostGIS of the operator's own is enough to run, not to test
+    if [ "$purpose" = run ] && [ -n "${DATABASE_URL:-}" ]; then return 1; fi
+    ! has_postgis
+}
+
+for_tests() {
+    [ "$purpose" = test ] || return 0
+    command -v ogr2ogr >/dev/null || echo gdal-bin
+    command -v chromium >/dev/null || echo chromium
+    [ -d /usr/share/fonts/truetype/noto ] || echo fonts-noto-core
+    command -v docker-compose >/dev/null || echo docker-compose
+}
+
+newest_postgis() { # the packages of the newest PostgreSQL that this distribution has PostGIS for
+    newest=$(apt-cache pkgnames postgresql- | grep -Ex 'postgresql-(1[5-9]|[2-9][0-9])-postgis-3' | sort -V | tail -n 1)
+    [ -z "$newest" ] || echo "${newest%-postgis-3} $newest $newest-scripts"
+}
+
+install() {
+    say "installing with apt: $*"
+    # Debian would make and start a cluster of its own; ours lives in the data folder.
+    policy=/etc/postgresql-common/createcluster.d/citymap.conf
+    as_root mkdir -p "${policy%/*}"
+    echo "create_main_cluster = false" | as_root tee "$policy" >/dev/null
+    done=0
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null || done=$?
+    as_root rm -f "$policy"
+    [ "$done" = 0 ] || fail "apt could not install $*; what it said stands above"
+}
+
+purpose=${1:-run}
+wanted=$(for_tests | tr '\n' ' ')
+if needs_postgis; then postgis="PostgreSQL with PostGIS"; else postgis=; fi
+[ -n "$wanted$postgis" ] || exit 0
+
+missing="$postgis${postgis:+${wanted:+, }}$wanted"
+command -v apt-get >/dev/null || fail "missing: $missing; there is no apt-get here, install it by hand"
+[ "$(id -u)" = 0 ] || command -v sudo >/dev/null || fail "missing: $missing; run \`make setup\` once as root, or install sudo"
+need_room /usr 1500
+say "missing: $missing; asking apt"
+said=$(as_root apt-get update -q 2>&1) || fail "apt-get update failed (no network, or sudo was refused): $(echo "$said" | tail -n 1)"
+if [ -n "$postgis" ]; then
+    wanted="$(newest_postgis) $wanted"
+    case $wanted in *-postgis-3*) ;; *) fail "apt knows no PostgreSQL 15+ with PostGIS 3: no network, or older than Debian 12" ;; esac
+fi
+# shellcheck disable=SC2086  # the names are words
+install $wanted

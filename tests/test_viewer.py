@@ -1,0 +1,338 @@
+"""The page at /map in a real browser over a real server, as an official or a citizen with a phone uses it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from conftest import free_port, serve, until
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from rasterio.io import MemoryFile
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from mapserver import viewer
+from mapserver.catalogue import Catalogue
+from mapserver.database import Database
+from mapserver.errors import NotReady
+from mapserver.settings import Settings
+from mapserver.styles import assembled
+from mapserver.viewer import glyphs
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
+CENTRE = "map=14/10.77500/106.70000"
+LAND, WATER = (0xF7, 0xF4, 0xEC), (0xAA, 0xD3, 0xE6)
+SCRIPT_BUDGET = 350_000
+"""Bytes of script, gzipped, before the first paint."""
+
+
+Launch = Callable[..., Browser]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A page, with everything it asked for and complained of."""
+
+    page: Page
+    url: str
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, address: str = CENTRE) -> Visit:
+        """Opens the map there and waits until it is drawn."""
+        self.page.goto(f"{self.url}/map#{address}")
+        self.drawn()
+        return self
+
+    def drawn(self) -> None:
+        """Waits until the map has nothing left to load."""
+        expect(self.page.locator(".progress:not(.on)")).to_be_attached(timeout=60_000)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Rows, columns, and red, green and blue of what is on the screen."""
+        with MemoryFile(self.page.screenshot()) as memory, memory.open() as image:
+            return np.moveaxis(image.read((1, 2, 3)), 0, -1)
+
+    def share(self, colour: tuple[int, int, int]) -> float:
+        """The part of the screen that has this colour, within what antialiasing and rounding do."""
+        near = np.abs(self.picture().astype(int) - colour).max(axis=-1) <= 3
+        return float(near.mean())
+
+    def click_the_middle(self) -> None:
+        size = self.page.viewport_size or DESK
+        self.page.mouse.click(size["width"] / 2, size["height"] / 2)
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Launch]:
+    """Starts the distribution's Chromium with more flags."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; `apt-get install chromium` brings it")
+    with sync_playwright() as playwright:
+        yield lambda *flags: playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Launch) -> Iterator[Browser]:
+    """A browser that draws in software."""
+    chromium = launch(*FLAGS)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str) -> Iterator[Visit]:
+    """A visitor at a desk."""
+    context = browser.new_context(viewport=DESK, locale="vi-VN", color_scheme="light")
+    yield visitor(context, server)
+    context.close()
+
+
+@pytest.fixture
+def phone(browser: Browser, server: str) -> Iterator[Visit]:
+    """A visitor with a phone in the hand."""
+    context = browser.new_context(viewport=PHONE, locale="vi-VN", has_touch=True, color_scheme="light")
+    yield visitor(context, server)
+    context.close()
+
+
+def visitor(context: BrowserContext, url: str) -> Visit:
+    """A visit that keeps a record."""
+    visit = Visit(context.new_page(), url)
+    visit.page.on("request", lambda request: visit.asked.append(request.url))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("console", lambda said: said.type in ("error", "warning") and visit.complaints.append(said.text))
+    return visit
+
+
+def test_the_map_opens_without_a_complaint_and_is_not_blank(visit: Visit) -> None:
+    visit.open()
+    assert visit.complaints == []
+    assert visit.share(LAND) > 0.1
+    assert len(np.unique(visit.picture().reshape(-1, 3), axis=0)) > 200
+
+
+def test_no_other_host_is_asked_for_anything(visit: Visit) -> None:
+    visit.open()
+    visit.click_the_middle()
+    expect(visit.page.locator(".here")).to_be_visible()
+    remote = [url for url in visit.asked if not url.startswith((visit.url, "blob:" + visit.url, "data:"))]
+    assert remote == []
+
+
+def test_vietnamese_labels_are_drawn_from_our_glyphs(visit: Visit) -> None:
+    visit.open()
+    ranges = {re.sub(r".*/(\d+-\d+)\.pbf$", r"\1", url) for url in visit.asked if "/glyphs/" in url}
+    assert {"0-255", "7680-7935"} <= ranges
+
+
+def test_a_layer_goes_off_and_on_and_the_address_says_so(visit: Visit) -> None:
+    visit.open()
+    box = visit.page.locator('input[data-layer="wards"]')
+    before = visit.share(LAND)
+    box.uncheck()
+    until(lambda: visit.share(LAND) < before / 2, "the land is gone")
+    assert "wards" not in re.search(r"layers=([^&]*)", visit.page.url)[1].split(",")  # type: ignore[index]
+    box.check()
+    until(lambda: visit.share(LAND) > before * 0.9, "the land is back")
+
+
+def test_an_address_brings_the_same_place_and_layers_back(visit: Visit) -> None:
+    visit.open("map=12.50/10.80000/106.65000&layers=wards&lang=en&theme=dark")
+    expect(visit.page.locator('input[data-layer="wards"]')).to_be_checked()
+    expect(visit.page.locator('input[data-layer="roads"]')).not_to_be_checked()
+    expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+    expect(visit.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert "map=12.5/10.80000/106.65000" in visit.page.url
+    assert visit.picture().mean() < 90
+
+
+def test_a_click_shows_attributes_by_their_titles_in_the_language_of_the_page(visit: Visit) -> None:
+    visit.open(f"{CENTRE}&layers=wards")
+    visit.click_the_middle()
+    ward = visit.page.locator(".here .feature").first
+    expect(ward.locator("dt", has_text="Tên đầy đủ")).to_be_visible()
+    expect(ward.locator('[data-column="unit_type"] dd')).to_have_text(re.compile("^(Phường|Xã|Đặc khu)$"))
+    visit.page.get_by_role("button", name="English").click()
+    expect(ward.locator("dt", has_text="Full name")).to_be_visible()
+    expect(ward.locator('[data-column="unit_type"] dd')).to_have_text(re.compile("^(Ward|Commune|Special zone)$"))
+    assert visit.complaints == []
+
+
+def test_synthetic_data_is_said_to_be_synthetic(visit: Visit) -> None:
+    visit.open(f"{CENTRE}&layers=wards,roads")
+    notice = visit.page.locator(".synthetic")
+    expect(notice).to_contain_text("Dữ liệu mô phỏng")
+    notice.locator("summary").click()
+    expect(notice).to_contain_text("Đường giao thông")
+
+
+def test_layers_are_found_without_accents(visit: Visit) -> None:
+    visit.open()
+    visit.page.get_by_role("searchbox").fill("truong hoc")
+    expect(visit.page.locator('input[data-layer="schools"]')).to_be_visible()
+    expect(visit.page.locator('input[data-layer="roads"]')).to_have_count(0)
+
+
+def test_every_layer_that_is_to_be_listed_is_in_the_list(visit: Visit, layers: Catalogue) -> None:
+    visit.open()
+    listed = {box.get_attribute("data-layer") for box in visit.page.locator("input[data-layer]").all()}
+    cards = assembled(layers, visit.url, "vi")["metadata"]["citymap:layers"]
+    assert listed == {name for name, card in cards.items() if card["listed"]}
+
+
+def test_the_map_can_be_used_with_the_keyboard_alone(visit: Visit) -> None:
+    visit.open(f"{CENTRE}&layers=wards")
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator("#map canvas")).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".here")).to_be_focused()
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.locator(".here")).to_have_count(0)
+    expect(visit.page.locator("#map canvas")).to_be_focused()
+
+
+def test_a_phone_shows_the_map_first_and_nothing_runs_off_its_side(phone: Visit) -> None:
+    phone.open()
+    expect(phone.page.locator("#layers")).to_have_count(0)
+    phone.page.get_by_role("button", name="Mở danh sách lớp").click()
+    expect(phone.page.locator("#layers")).to_be_visible()
+    assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_dead_server_is_told_in_words_and_the_map_recovers(
+    browser: Browser, toy: Database, toy_settings: Settings
+) -> None:
+    own = toy_settings.model_copy(update={"port": free_port()})
+    context = browser.new_context(viewport=DESK, locale="vi-VN")
+    with serve(own, toy) as url:
+        visit = visitor(context, url).open()
+    visit.page.evaluate("location.hash = 'map=14/10.85000/106.75000'")
+    expect(visit.page.get_by_role("status")).to_contain_text("Không kết nối được máy chủ", timeout=30_000)
+    with serve(own, toy):
+        visit.page.get_by_role("button", name="Thử ngay").click()
+        expect(visit.page.get_by_role("status")).not_to_contain_text("máy chủ", timeout=30_000)
+        visit.drawn()
+        until(lambda: visit.share(LAND) > 0.05, "the map is drawn again")
+    context.close()
+
+
+def test_a_browser_without_webgl_is_told_in_words(launch: Launch, server: str) -> None:
+    blind = launch("--disable-3d-apis")
+    page = blind.new_page(locale="vi-VN")
+    page.goto(f"{server}/map")
+    expect(page.get_by_role("status")).to_contain_text("không vẽ được bản đồ")
+    blind.close()
+
+
+def test_the_page_may_run_only_what_comes_from_its_own_host(server: str) -> None:
+    answer = httpx.get(f"{server}/map")
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["connect-src"] == "'self'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "<script>" not in answer.text
+
+
+def test_files_are_packed_once_named_by_content_and_kept_for_ever(server: str) -> None:
+    page = httpx.get(f"{server}/map", headers={"accept-encoding": "br"})
+    assert (page.headers["cache-control"], page.headers["content-encoding"]) == ("no-cache", "br")
+    script = re.search(r'src="\./(map/assets/[^"]+\.js)"', page.text)
+    assert script
+    for coding in ("br", "gzip", "identity"):
+        answer = httpx.get(f"{server}/{script[1]}", headers={"accept-encoding": coding})
+        assert answer.headers.get("content-encoding", "identity") == coding
+        assert "immutable" in answer.headers["cache-control"]
+        again = httpx.get(f"{server}/{script[1]}", headers={"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_there_is_a_glyph_for_every_letter_of_vietnamese(server: str) -> None:
+    letters = "aàáảãạăằắẳẵặâầấẩẫậeèéẻẽẹêềếểễệiìíỉĩịoòóỏõọôồốổỗộơờớởỡợuùúủũụưừứửữựyỳýỷỹỵđ"
+    for stack in glyphs.STACKS:
+        drawn = {code for first in (0, 256, 7680) for code in codes(glyph_file(server, stack, first))}
+        assert {ord(letter) for letter in letters + letters.upper() + "0123456789/.-,()"} <= drawn
+
+
+def test_a_range_without_glyphs_is_an_empty_file(server: str) -> None:
+    body = glyph_file(server, "Be Vietnam Pro Regular", 0x4E00)
+    assert codes(body) == set()
+    assert b"Be Vietnam Pro Regular" in body
+
+
+@pytest.mark.parametrize("path", ["glyphs/Arial/0-255.pbf", "glyphs/Be Vietnam Pro Regular/1-2.pbf", "map/assets/x.js"])
+def test_a_file_that_is_not_there_is_told_as_a_problem(server: str, path: str) -> None:
+    answer = httpx.get(f"{server}/{path}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+def test_the_scripts_before_the_first_paint_keep_their_budget() -> None:
+    packed = list((viewer.BUILT / "map" / "assets").glob("*.js.gz"))
+    assert packed, "the viewer is not built; run `sh viewer/build.sh`"
+    assert sum(file.stat().st_size for file in packed) <= SCRIPT_BUDGET
+
+
+def test_a_viewer_that_was_not_built_says_how_to_build_it(tmp_path: Path, toy_settings: Settings) -> None:
+    client = TestClient(Starlette(routes=viewer.routes(toy_settings, tmp_path)))
+    for path in ("/map", "/map/assets/x.js", "/glyphs/a/0-255.pbf"):
+        with pytest.raises(NotReady, match=r"viewer/build\.sh"):
+            client.get(path)
+
+
+def glyph_file(server: str, stack: str, first: int) -> bytes:
+    answer = httpx.get(f"{server}/glyphs/{stack}/{first}-{first + 255}.pbf")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
+    return answer.content
+
+
+def codes(body: bytes) -> set[int]:
+    """Code points of the glyphs in a file, by a protocol buffer reader of the test's own."""
+    stack = dict_of(body)[1][0]
+    return {int(dict_of(glyph)[1][0]) for glyph in dict_of(stack).get(3, [])}
+
+
+def dict_of(body: bytes) -> dict[int, list[Any]]:
+    """Members of a protocol buffer message by their number."""
+    members: dict[int, list[Any]] = {}
+    at = 0
+    while at < len(body):
+        key, at = varint(body, at)
+        value, at = varint(body, at)
+        if key & 7 == 2:
+            members.setdefault(key >> 3, []).append(body[at : at + value])
+            at += value
+        else:
+            members.setdefault(key >> 3, []).append(value)
+    return members
+
+
+def varint(body: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        value |= (body[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if body[at - 1] < 128:
+            return value, at

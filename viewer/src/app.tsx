@@ -1,0 +1,105 @@
+/** The page: a map under everything, a header, the layer list, what is here, and the small print. */
+import type { Signal } from "@preact/signals";
+import { Here } from "./here";
+import { Icon } from "./icons";
+import { LayerList } from "./layers";
+import type { Controls } from "./map";
+import { Notices } from "./notices";
+import { SmallPrint } from "./smallprint";
+import { bearing, busy, keepTheme, language, noWebGl, panelOpen, style, theme } from "./state";
+import { say } from "./words";
+
+const LANGUAGES = [
+  ["vi", "Tiếng Việt"],
+  ["en", "English"],
+] as const;
+
+interface Props {
+  controls: Signal<Controls | undefined>;
+}
+
+export function App({ controls }: Props) {
+  return (
+    <>
+      <a class="skip" href="#map" onClick={(event) => (event.preventDefault(), controls.value?.focus())}>
+        {say("skip")}
+      </a>
+      <main id="map" class={noWebGl.value ? "empty" : ""} aria-label={say("map")} />
+      <div class={busy.value ? "progress on" : "progress"} role="presentation" />
+      <div class="side">
+        <Header />
+        {panelOpen.value && <LayerList />}
+      </div>
+      <Here />
+      <Buttons controls={controls} />
+      <Notices />
+      <SmallPrint />
+    </>
+  );
+}
+
+function Header() {
+  const open = panelOpen.value;
+  return (
+    <header class="card header">
+      <Icon name="city" />
+      <h1>{style.value?.name || say("loading")}</h1>
+      <div class="switch" role="group" aria-label={say("language")}>
+        {LANGUAGES.map(([code, name]) => (
+          <button
+            key={code}
+            type="button"
+            lang={code}
+            aria-label={name}
+            title={name}
+            aria-pressed={language.value === code}
+            onClick={() => (language.value = code)}
+          >
+            {code.toUpperCase()}
+          </button>
+        ))}
+      </div>
+      <ThemeButton />
+      <button
+        type="button"
+        class="icon"
+        aria-expanded={open}
+        aria-controls="layers"
+        aria-label={say(open ? "closeLayers" : "openLayers")}
+        title={say(open ? "closeLayers" : "openLayers")}
+        onClick={() => (panelOpen.value = !open)}
+      >
+        <Icon name={open ? "fold" : "layers"} />
+      </button>
+    </header>
+  );
+}
+
+function ThemeButton() {
+  const next = theme.value === "light" ? "dark" : "light";
+  const label = say(next === "dark" ? "toDark" : "toLight");
+  return (
+    <button type="button" class="icon" aria-label={label} title={label} onClick={() => keepTheme(next)}>
+      <Icon name={next === "dark" ? "moon" : "sun"} />
+    </button>
+  );
+}
+
+function Buttons({ controls }: Props) {
+  const turned = Math.abs(bearing.value) > 0.5;
+  const deeds = [
+    ["zoomIn", "plus", () => controls.value?.zoomBy(1)],
+    ["zoomOut", "minus", () => controls.value?.zoomBy(-1)],
+    ["home", "home", () => controls.value?.home()],
+    ...(turned ? ([["north", "north", () => controls.value?.northUp()]] as const) : []),
+  ] as const;
+  return (
+    <div class="card buttons">
+      {deeds.map(([word, icon, deed]) => (
+        <button key={word} type="button" class="icon" aria-label={say(word)} title={say(word)} onClick={deed}>
+          <Icon name={icon} />
+        </button>
+      ))}
+    </div>
+  );
+}
