@@ -26,14 +26,13 @@ def demo(city: City) -> Iterator[gpd.GeoDataFrame]:
     for lines in groups(city):
         rng = city.rng("bus_routes", first)
         shapes = np.array([shapely.multilinestrings([to_lonlat(line.course)]) for line in lines], dtype=object)
-        length = [np.linalg.norm(np.diff(line.course, axis=0), axis=1).sum() / 1000 for line in lines]
         columns = {
             "number": [line.number for line in lines],
             "name": [f"{names[line.origin]} - {names[line.destination]}" for line in lines],
             "operator": rng.choice(OPERATORS, len(lines)),
             "origin": [names[line.origin] for line in lines],
             "destination": [names[line.destination] for line in lines],
-            "length_km": np.round(length, 1),
+            "length_km": [round(line.length_m / 1000, 1) for line in lines],
             "stops": [len(line.stops) for line in lines],
             "headway_min": rng.choice([8, 10, 12, 15, 20, 30], len(lines)),
             "hours": rng.choice(["04:30-21:00", "05:00-20:30", "05:00-19:00", "05:30-18:30"], len(lines)),

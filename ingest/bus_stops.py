@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 
 from ingest.city import City, framed
 from ingest.city.buses import groups, stops_of
-from ingest.city.grid import bent, chance
+from ingest.city.grid import chance
 from mapserver.reading import Source, rows
 
 
 def read(source: Source) -> Iterator[gpd.GeoDataFrame]:
-    """Stops as the agency has them; several lines in one cell are parted at commas and semicolons."""
+    """Stops as the agency has them; several lines in one cell may be parted by commas, too."""
     for frame in rows(source):
-        if "routes" in frame and frame["routes"].dtype != object:
-            frame["routes"] = frame["routes"].astype(object)
+        if "routes" in frame and pd.api.types.is_string_dtype(frame["routes"]):
+            frame["routes"] = frame["routes"].str.replace(",", ";")
         yield frame
 
 
@@ -35,5 +36,5 @@ def demo(city: City) -> Iterator[gpd.GeoDataFrame]:
             "shelter": chance(city.seed, 32, stops.key) < 0.35,
             "wheelchair": chance(city.seed, 33, stops.key) < 0.2,
         }
-        yield framed(columns, bent(stops.flat) + np.array([6.0 + number % 7, -6.0]), first)
+        yield framed(columns, stops.xy + np.array([6.0 + number % 7, -6.0]), first)
         first += len(stops.key)

@@ -7,7 +7,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
+from rasterio.io import DatasetReader
 from rasterio.transform import from_bounds
+from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_translate
 from rio_cogeo.profiles import cog_profiles
 
@@ -22,8 +24,13 @@ HILLS = ((107.11, 10.52, 470, 3200), (107.08, 10.36, 170, 1300), (107.24, 10.43,
 
 
 def read(source: Source, target: Path) -> None:
-    """Any GeoTIFF, as a COG: tiled, with overviews, deflated."""
-    cog(source.path, target)
+    """Any GeoTIFF, as a COG: tiled, with overviews, deflated; `--crs` says what the file does not."""
+    with rasterio.open(source.path) as data:
+        if source.crs is None:
+            cog(data, target)
+            return
+        with WarpedVRT(data, src_crs=source.crs, crs=source.crs) as named:
+            cog(named, target)
 
 
 def demo(city: City, target: Path) -> None:
@@ -39,13 +46,14 @@ def demo(city: City, target: Path) -> None:
         plain = Path(folder) / "elevation.tif"
         with rasterio.open(plain, "w", **profile) as data:
             data.write(heights, 1)
-        cog(plain, target)
+        with rasterio.open(plain) as data:
+            cog(data, target)
 
 
-def cog(source: Path, target: Path) -> None:
-    """Writes a file again as a Cloud Optimized GeoTIFF."""
+def cog(data: DatasetReader | WarpedVRT, target: Path) -> None:
+    """Writes a raster as a Cloud Optimized GeoTIFF."""
     profile = cog_profiles.get("deflate") | {"blockxsize": 256, "blockysize": 256}
-    cog_translate(str(source), str(target), profile, in_memory=False, quiet=True, overview_level=None)
+    cog_translate(data, str(target), profile, in_memory=False, quiet=True)
 
 
 def _heights(xy: Array) -> Array:

@@ -11,6 +11,7 @@ from ingest.city import City, osm_tags, with_shapes
 from ingest.city.measures import length_m
 from ingest.city.streets import CLASSES
 from mapserver.reading import Source, osm, rows
+from mapserver.text import folded
 
 REAL = "hcm_2018.osm.pbf"
 """The file of the real folder that this layer is filled from."""
@@ -39,9 +40,10 @@ def read(source: Source) -> Iterator[gpd.GeoDataFrame]:
             frame["length_m"] = length_m(frame)
             yield frame
         return
+    titles = {folded(title.vi): code for code, title in (source.layer.by_name["class"].codes or {}).items()}
     for frame in rows(source):
         if "class" in frame and "rank" not in frame:
-            frame["rank"] = frame["class"].map(rank_of)
+            frame["rank"] = [rank_of(titles.get(folded(str(kind)), kind)) for kind in frame["class"]]
         yield frame
 
 

@@ -11,6 +11,7 @@ from ingest.city import City, framed, osm_tags
 from ingest.city.names import FLOWERS, PEOPLE
 from ingest.city.units import unaccented
 from mapserver.reading import Source, osm, rows
+from mapserver.text import folded
 
 REAL = "hcm_2018.osm.pbf"
 """The file of the real folder that this layer is filled from."""
@@ -21,6 +22,7 @@ SHARES = np.array([0.46, 0.27, 0.16, 0.08, 0.03])
 PREFIXES = {"kindergarten": "Trường Mầm non", "primary": "Trường Tiểu học", "lower_secondary": "Trường THCS",
             "upper_secondary": "Trường THPT", "combined": "Trường THCS và THPT"}  # fmt: skip
 PUPILS = {"kindergarten": 260, "primary": 1100, "lower_secondary": 1300, "upper_secondary": 1400, "combined": 1500}
+SMALL = ("kindergarten", "mamnon")
 WORDS = (
     ("lower_secondary", ("thcs", "trung hoc co so", "cap 2", "secondary")),
     ("upper_secondary", ("thpt", "trung hoc pho thong", "cap 3", "high school")),
@@ -39,8 +41,8 @@ def read(source: Source) -> Iterator[gpd.GeoDataFrame]:
         return
     for frame in rows(source):
         if "kind" not in frame:
-            small = frame["level"].isin(["kindergarten", "Mầm non"]) if "level" in frame else False
-            frame["kind"] = np.where(small, "kindergarten", "school")
+            levels = frame["level"] if "level" in frame else [""] * len(frame)
+            frame["kind"] = ["kindergarten" if folded(str(one)) in SMALL else "school" for one in levels]
         yield frame
 
 

@@ -54,11 +54,13 @@ def create_app(settings: Settings, app_dsn: str) -> Hot:
 
 def _behind(house: House, app_dsn: str) -> FastAPI:
     """Everything that is not hot, as FastAPI."""
+    desk = writing.Desk(house.catalogue, house.caller, house.base_url, app_dsn)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await house.store.close()
+        await desk.close()
 
     app = FastAPI(title="CityMap", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.middleware("http")(_always)
@@ -67,7 +69,7 @@ def _behind(house: House, app_dsn: str) -> FastAPI:
     app.add_api_route("/healthz", healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", readyz_of(house), methods=["GET", "HEAD"])
     app.include_router(ogc.routes(house))
-    app.include_router(writing.routes(house.settings, house.catalogue, house.caller, house.base_url, app_dsn))
+    app.include_router(desk.routes())
     for route in viewer.routes(house.settings):
         app.router.routes.append(route)
     return app

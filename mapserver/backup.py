@@ -19,10 +19,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from mapserver import __version__
 from mapserver.cluster import programs
-from mapserver.database import SCHEMAS, Database
+from mapserver.database import Database
 from mapserver.errors import BadQuery, BadSetup
 from mapserver.raster import FOLDER
+from mapserver.tables import SCHEMA
 
+KEPT = ("citymap", SCHEMA)
 DUMP, ABOUT = "database.dump", "about.json"
 _LIBPQ = {
     "host": "PGHOST",
@@ -53,7 +55,7 @@ def backup(database: Database, data: Path, file: Path) -> Backup:
     about = Backup(__version__, datetime.now(UTC).isoformat(timespec="seconds"), rows(database.owner_dsn))
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.parent) as room:
         dump, whole = Path(room) / DUMP, Path(room) / file.name
-        schemas = [f"--schema={name}" for name in SCHEMAS]
+        schemas = [f"--schema={name}" for name in KEPT]
         _program("pg_dump", database.owner_dsn, "--format=custom", *schemas, f"--file={dump}")
         (Path(room) / ABOUT).write_text(
             json.dumps({"version": about.version, "made_at": about.made_at, "rows": about.rows})
@@ -67,7 +69,7 @@ def restore(admin_dsn: str, data: Path, file: Path) -> Backup:
     """Makes the city of a backup in a database that has roles and extensions, but no city yet. Raises BadQuery."""
     about = contents(file)
     with psycopg.connect(admin_dsn) as conn:
-        there = conn.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY (%s)", ([*SCHEMAS],)).fetchall()
+        there = conn.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY (%s)", ([*KEPT],)).fetchall()
     if there:
         raise BadQuery("CITYMAP_DATA", "a city is there already; restore into an empty data folder or database")
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as room:
@@ -101,7 +103,7 @@ def rows(dsn: str) -> dict[str, int]:
     query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY (%s) ORDER BY 1, 2"
     counted: dict[str, int] = {}
     with psycopg.connect(dsn) as conn:
-        for schema, table in conn.execute(query, ([*SCHEMAS],)).fetchall():
+        for schema, table in conn.execute(query, ([*KEPT],)).fetchall():
             row = conn.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))).fetchone()
             counted[f"{schema}.{table}"] = row[0] if row else 0
     return counted

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from mapserver.errors import BadLoad
 from mapserver.faults import Fault, Origin
 from mapserver.georeference import SAMPLE, Decision, Sample, decided
 from mapserver.layer import Column, Layer
+from mapserver.shapes import empty, ewkb, flat, inner_points, kind_of, mended, not_finite, typed, why_invalid, without
 from mapserver.text import control_characters, legacy, repaired
 from mapserver.values import Mask, converted, text_of
 from mapserver.wards import VIETNAM, Array, Box, Wards
@@ -31,16 +31,6 @@ LONGEST_INDEXED_BYTES = 2_000
 """A btree entry holds no more than 2,704 bytes."""
 LONGEST_RAW = 100_000
 """Characters of a raw geometry that the quarantine keeps."""
-_SINGLE = {"MultiPoint": "Point", "MultiLineString": "LineString", "MultiPolygon": "Polygon"}
-_TYPE_IDS = {"Point": 0, "LineString": 1, "Polygon": 3, "MultiPoint": 4, "MultiLineString": 5, "MultiPolygon": 6}
-_TYPE_NAMES = {**{v: k for k, v in _TYPE_IDS.items()}, 2: "LinearRing", 7: "GeometryCollection"}
-_MULTI: dict[str, Callable[..., Any]] = {
-    "MultiPoint": shapely.multipoints,
-    "MultiLineString": shapely.multilinestrings,
-    "MultiPolygon": shapely.multipolygons,
-}
-_EWKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("xy", "<f8", 2)])
-_POINT_WITH_SRID = 0x2000_0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,44 +222,31 @@ class _Check:
         """Shapes as the layer stores them, and the position of each one's ward."""
         if not isinstance(self.frame, gpd.GeoDataFrame):
             return np.full(len(self.frame), None, object), np.full(len(self.frame), -1, np.int64)
-        raw = np.asarray(self.frame.geometry.array, dtype=object)
-        shapes = self._present(raw)
-        if len(shapes):
-            shapes = self._decision(shapes).reference.moved(shapes)
+        given = self._present(np.asarray(self.frame.geometry.array, dtype=object))
+        shapes = self._decision(given).reference.moved(given) if len(given) else given
+        if shapes is not given:
             self._finite(shapes, "could not be brought from its CRS to longitude and latitude")
-            self._in_city(shapes)
-            shapes = self._valid(self._typed(shapes))
+        self._in_city(shapes)
+        shapes = self._valid(self._typed(shapes))
         found = np.full(len(shapes), -1, np.int64)
         if self.layer.ward:
             good = np.flatnonzero(~self.findings.bad)
-            found[good] = self.checker.wards.holding(_inner_points(shapes[good]))
+            found[good] = self.checker.wards.holding(inner_points(shapes[good]))
         return shapes, found
 
     def _present(self, raw: Array) -> Array:
         """Two-dimensional, finite shapes; the others marked and made nothing."""
         known = self.findings.bad.copy()
-        nothing = shapely.is_missing(raw)
-        self.findings.mark(nothing & ~known, "geometry", "no geometry", "has no geometry (empty coordinates)")
-        empty = shapely.is_empty(raw) & ~nothing & ~_nan_points(raw)
-        self.findings.mark(empty & ~known, "geometry", "empty geometry", "has an empty geometry")
-        shapes = _without(raw, nothing | empty)
-        if shapely.has_z(shapes).any() or shapely.has_m(shapes).any():
-            shapes = shapely.force_2d(shapes)
-        self._finite(shapes, "has a coordinate that is NaN or infinite")
-        return _without(shapes, self._not_finite(shapes))
+        missing, hollow = shapely.is_missing(raw), empty(raw)
+        self.findings.mark(missing & ~known, "geometry", "no geometry", "has no geometry (empty coordinates)")
+        self.findings.mark(hollow & ~known, "geometry", "empty geometry", "has an empty geometry")
+        shapes = flat(without(raw, missing | hollow))
+        return without(shapes, self._finite(shapes, "has a coordinate that is NaN or infinite"))
 
-    def _not_finite(self, shapes: Array) -> Mask:
-        if self.layer.geometry == "Point" and (shapely.get_type_id(shapes) <= 0).all():
-            x, y = shapely.get_x(shapes), shapely.get_y(shapes)
-            return np.asarray(~(np.isfinite(x) & np.isfinite(y)) & ~shapely.is_missing(shapes))
-        xy, owner = shapely.get_coordinates(shapes, return_index=True)
-        out = np.zeros(len(shapes), bool)
-        out[owner[~np.isfinite(xy).all(axis=1)]] = True
-        return out | _nan_points(shapes)
-
-    def _finite(self, shapes: Array, reason: str) -> None:
-        flags = self._not_finite(shapes)
-        self.findings.mark(flags, "geometry", "NaN or infinite", reason) if flags.any() else None
+    def _finite(self, shapes: Array, reason: str) -> Mask:
+        flags = not_finite(shapes)
+        self.findings.mark(flags, "geometry", "NaN or infinite", reason)
+        return flags
 
     def _decision(self, shapes: Array) -> Decision:
         """The CRS of this part, decided on the first frame that has shapes."""
@@ -329,48 +306,29 @@ class _Check:
         return "Vietnam" if self._box == VIETNAM else "the city"
 
     def _typed(self, shapes: Array) -> Array:
-        """Shapes of the layer's type: singles become multis, a multi of one part a single."""
         wanted = self.layer.geometry
-        if wanted in (None, "Geometry"):
+        if wanted is None or wanted == "Geometry":
             return shapes
-        kinds, out = shapely.get_type_id(shapes), shapes.copy()
-        target = _TYPE_IDS[wanted]
-        if wanted in _SINGLE:
-            out = _promoted(out, kinds == _TYPE_IDS[_SINGLE[wanted]], wanted)
-        else:
-            lone = (kinds == _TYPE_IDS[f"Multi{wanted}"]) & (shapely.get_num_geometries(shapes) == 1)
-            out[lone] = shapely.get_geometry(shapes[lone], 0)
-        now = shapely.get_type_id(out)
-        for at in np.flatnonzero((now != target) & (now >= 0) & ~self.findings.bad):
-            kind = _TYPE_NAMES.get(int(now[at]), "other")
-            parts = f" of {shapely.get_num_geometries(out[at])} parts" if now[at] > 3 else ""
-            self.findings.add(int(at), "geometry", "wrong geometry type", f"is a {kind}{parts}; expected a {wanted}")
+        out, wrong = typed(shapes, wanted)
+        for at in np.flatnonzero(wrong & ~self.findings.bad):
+            reason = f"is a {kind_of(out[at])}; expected a {wanted}"
+            self.findings.add(int(at), "geometry", "wrong geometry type", reason)
         return out
 
     def _valid(self, shapes: Array) -> Array:
         """Marks or mends what is not valid (a polygon that crosses itself), saying where."""
-        if self.layer.geometry in ("Point", "MultiPoint"):
+        wanted = self.layer.geometry or ""
+        if wanted in ("Point", "MultiPoint"):
             return shapes
-        wrong = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes) & ~self.findings.bad)
         out = shapes.copy()
-        for at in wrong:
-            mended = self._mended(shapes[at]) if self.checker.mend else None
-            if mended is not None:
-                out[at], self.mended = mended, self.mended + 1
+        for at in np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes) & ~self.findings.bad):
+            better = mended(shapes[at], wanted) if self.checker.mend else None
+            if better is not None:
+                out[at], self.mended = better, self.mended + 1
             else:
-                self.findings.add(int(at), "geometry", "invalid geometry", _invalid(shapes[at]))
+                reason = f"{why_invalid(shapes[at])}; draw it without the crossing, or load with --mend"
+                self.findings.add(int(at), "geometry", "invalid geometry", reason)
         return out
-
-    def _mended(self, shape: Any) -> Any:
-        """A valid shape of the layer's type and dimension, or None."""
-        made = shapely.make_valid(shape, method="structure", keep_collapsed=False)
-        flat = [part for part in shapely.get_parts([made]) if not part.is_empty]
-        single = _SINGLE.get(self.layer.geometry or "", self.layer.geometry)
-        if not flat or (self.layer.geometry != "Geometry" and any(part.geom_type != single for part in flat)):
-            return None
-        if len(flat) == 1 and self.layer.geometry not in _SINGLE:
-            return flat[0]
-        return _multi(flat, f"Multi{single}") if self.layer.geometry in _SINGLE else None
 
     # What comes out
 
@@ -417,19 +375,6 @@ class _Check:
 
 
 _NO_WARDS = (np.array([], object), np.array([], object))
-
-
-def ewkb(shapes: Array) -> pa.Array:
-    """Shapes as PostGIS takes them in COPY; points, the common case, without a Python object each."""
-    if len(shapes) and (shapely.get_type_id(shapes) == 0).all():
-        out = np.empty(len(shapes), _EWKB_POINT)
-        out["order"], out["type"], out["srid"] = 1, _POINT_WITH_SRID, 4326
-        out["xy"] = shapely.get_coordinates(shapes)
-        return pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(_EWKB_POINT.itemsize), len(out), [None, pa.py_buffer(out)]
-        )
-    wkb = shapely.to_wkb(shapely.set_srid(shapes, 4326), include_srid=True, byte_order=1)
-    return pa.array(wkb, pa.binary())
 
 
 def raw_json(row: dict[str, Any]) -> str:
@@ -496,57 +441,6 @@ def _arrow_type(column: Column) -> pa.DataType:
 def _shown(value: pa.Scalar) -> str:
     plain = value.as_py()
     return repr(plain if not isinstance(plain, str) or len(plain) <= 60 else plain[:57] + "…")
-
-
-def _without(shapes: Array, flags: Mask) -> Array:
-    """The same shapes, those that are flagged made None."""
-    if not flags.any():
-        return shapes
-    out = shapes.copy()
-    out[flags] = None
-    return out
-
-
-def _nan_points(shapes: Array) -> Mask:
-    """GEOS calls a point of NaN empty; it is not."""
-    points = shapely.get_type_id(shapes) == 0
-    out = np.zeros(len(shapes), bool)
-    if points.any():
-        lone = shapes[points]
-        out[points] = np.isnan(shapely.get_x(lone)) & (shapely.get_num_coordinates(lone) > 0)
-    return out
-
-
-def _inner_points(shapes: Array) -> Array:
-    """A point on each shape; points as they are."""
-    if (shapely.get_type_id(shapes) == 0).all():
-        return shapes
-    out: Array = shapely.point_on_surface(shapes)
-    return out
-
-
-def _promoted(shapes: Array, flags: Mask, multi: str) -> Array:
-    if not flags.any():
-        return shapes
-    out = shapes.copy()
-    out[flags] = _MULTI[multi](shapes[flags], indices=np.arange(int(flags.sum())))
-    return out
-
-
-def _multi(parts: Iterable[Any], kind: str) -> Any:
-    return _MULTI[kind](list(parts))
-
-
-def _invalid(shape: Any) -> str:
-    """GEOS' reason, which ends in the place: `Self-intersection[106.7 10.77]`."""
-    reason, _, place = shapely.is_valid_reason(shape).partition("[")
-    words = {
-        "Self-intersection": "crosses itself",
-        "Ring Self-intersection": "has a ring that crosses or touches itself",
-    }
-    said = words.get(reason, f"is not valid: {reason}")
-    at = f" at longitude and latitude {place.rstrip(']')}" if place else ""
-    return f"{said}{at}; draw it without the crossing, or load with --mend"
 
 
 def _no_codes(found: Array) -> pa.Array:

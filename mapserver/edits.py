@@ -9,7 +9,7 @@ from mapserver.features import Feature
 from mapserver.filters import Arguments
 from mapserver.layer import Layer
 from mapserver.query import Caller, visible_columns
-from mapserver.statements import Statement, feature_json
+from mapserver.statements import STAMP, Statement, feature_json
 from mapserver.tables import literal, quoted
 
 WARD = (
@@ -18,30 +18,44 @@ WARD = (
 """The ward of a geometry; on a shared border the lowest code, as at ingest."""
 
 
-def insert(layer: Layer, feature: Feature, caller: Caller) -> Statement:
-    """One row (the new feature as JSON)."""
+ROW = "to_jsonb(edited) - 'stamp'"
+
+
+def insert(layer: Layer, features: tuple[Feature, ...], caller: Caller) -> Statement:
+    """A row (feature as JSON, stamp) for each new feature, all or none."""
     arguments = Arguments()
-    names, places = zip(*_assigned(layer, feature, arguments), strict=True)
-    edit = f"INSERT INTO {layer.table} ({', '.join(map(quoted, names))}) VALUES ({', '.join(places)}) RETURNING *"
-    return _logged(layer, caller, edit, "insert", before="NULL", after="to_jsonb(edited)", arguments=arguments)
+    assigned = [_assigned(layer, feature, arguments) for feature in features]
+    names = ", ".join(quoted(name) for name, _ in assigned[0])
+    rows = ", ".join(f"({', '.join(place for _, place in row)})" for row in assigned)
+    edit = f"INSERT INTO {layer.table} ({names}) VALUES {rows} RETURNING *, {STAMP} AS stamp"
+    return _logged(layer, caller, edit, "insert", before="NULL", after=ROW, arguments=arguments)
 
 
-def replace(layer: Layer, feature_id: int, feature: Feature, caller: Caller) -> Statement:
-    """One row (the changed feature as JSON), or none when there is no such feature."""
+def replace(layer: Layer, feature_id: int, feature: Feature, caller: Caller, stamps: tuple[str, ...] = ()) -> Statement:
+    """One row (changed feature as JSON, stamp); none when it is not there, or is none of the stamped versions."""
     arguments = Arguments()
     settings = ", ".join(f"{quoted(name)} = {place}" for name, place in _assigned(layer, feature, arguments))
-    row = arguments.add(feature_id, "bigint")
-    edit = f"UPDATE {layer.table} AS t SET {settings} FROM old WHERE t.id = old.id RETURNING t.*, to_jsonb(old) AS was"
-    old = f"old AS (SELECT * FROM {layer.table} WHERE id = {row} FOR UPDATE), "
-    after = "to_jsonb(edited) - 'was'"
+    edit = (
+        f"UPDATE {layer.table} AS t SET {settings} FROM old WHERE t.id = old.id"
+        f" RETURNING t.*, t.{STAMP} AS stamp, to_jsonb(old) AS was"
+    )
+    old = f"old AS (SELECT * FROM {layer.table} WHERE {_meant(feature_id, stamps, arguments)} FOR UPDATE), "
+    after = f"{ROW} - 'was'"
     return _logged(layer, caller, edit, "update", before="was", after=after, arguments=arguments, first=old)
 
 
-def delete(layer: Layer, feature_id: int, caller: Caller) -> Statement:
-    """One row (the feature that was), or none when there is no such feature."""
+def delete(layer: Layer, feature_id: int, caller: Caller, stamps: tuple[str, ...] = ()) -> Statement:
+    """One row (feature that was, stamp); none when it is not there, or is none of the stamped versions."""
     arguments = Arguments()
-    edit = f"DELETE FROM {layer.table} WHERE id = {arguments.add(feature_id, 'bigint')} RETURNING *"
-    return _logged(layer, caller, edit, "delete", before="to_jsonb(edited)", after="NULL", arguments=arguments)
+    edit = f"DELETE FROM {layer.table} WHERE {_meant(feature_id, stamps, arguments)} RETURNING *, {STAMP} AS stamp"
+    return _logged(layer, caller, edit, "delete", before=ROW, after="NULL", arguments=arguments)
+
+
+def _meant(feature_id: int, stamps: tuple[str, ...], arguments: Arguments) -> str:
+    """The row of an id, and of one of the stamps when there are any."""
+    row = f"id = {arguments.add(feature_id, 'bigint')}"
+    versions = ", ".join(arguments.add(stamp, "text") for stamp in stamps)
+    return f"{row} AND {STAMP} IN ({versions})" if stamps else row
 
 
 def _assigned(layer: Layer, feature: Feature, arguments: Arguments) -> list[tuple[str, str]]:
@@ -77,6 +91,6 @@ def _logged(
         f"WITH {first}edited AS ({edit}), logged AS ("
         f" INSERT INTO citymap.history (layer, feature_id, action, before, after, who)"
         f" SELECT {literal(layer.name)}, id, '{action}', {before}, {after}, {who} FROM edited)"
-        f" SELECT {feature_json(layer, visible_columns(layer, caller), CRS84)} FROM edited"
+        f" SELECT {feature_json(layer, visible_columns(layer, caller), CRS84)}, stamp FROM edited"
     )
     return Statement(sql, tuple(arguments.values))

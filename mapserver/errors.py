@@ -54,6 +54,10 @@ class NotAcceptable(CityMapError):
     status, title = 406, "No representation that you accept"
 
 
+class Stale(CityMapError):
+    status, title = 412, "Somebody changed it meanwhile"
+
+
 class TooLarge(CityMapError):
     status, title = 413, "Too large"
 

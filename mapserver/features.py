@@ -14,14 +14,16 @@ from typing import Any
 import orjson
 import shapely
 import shapely.geometry
-from shapely.geometry.base import BaseGeometry
-from shapely.validation import explain_validity
 
+from mapserver.crs import CRS84, Crs
 from mapserver.errors import BadFeature, BadQuery
 from mapserver.layer import Column, Layer
+from mapserver.projection import in_lon_lat
 from mapserver.query import Caller, Scalar, visible_columns
 from mapserver.times import instant_of, moment
 
+MAX_BATCH = 10_000
+"""Features one request may write."""
 MAX_TEXT = 10_000
 """Characters one text may have."""
 Fault = tuple[str, str]
@@ -43,8 +45,43 @@ def parsed(body: bytes) -> Any:
         raise BadQuery("body", f"is not JSON: {error}") from error
 
 
-def feature(layer: Layer, raw: Any, caller: Caller) -> Feature:
-    """The feature as its layer stores it. Raises BadFeature with every fault; a body's `id` is ignored."""
+def features(layer: Layer, raw: Any, caller: Caller, crs: Crs = CRS84) -> tuple[Feature, ...]:
+    """The features of a Feature or a FeatureCollection. Raises BadFeature with the faults of the first bad one."""
+    if not isinstance(raw, dict) or raw.get("type") != "FeatureCollection":
+        return (feature(layer, raw, caller, crs),)
+    members = raw.get("features")
+    if not isinstance(members, list) or not 0 < len(members) <= MAX_BATCH:
+        raise BadFeature("body", f"`features` needs an array of 1 to {MAX_BATCH}", (("/features", "is not that"),))
+    return tuple(_member(layer, place, member, caller, crs) for place, member in enumerate(members))
+
+
+def _member(layer: Layer, place: int, raw: Any, caller: Caller, crs: Crs) -> Feature:
+    try:
+        return feature(layer, raw, caller, crs)
+    except BadFeature as error:
+        at = f"/features/{place}"
+        faults = tuple((f"{at}{pointer}", told) for pointer, told in error.faults) or ((at, error.detail),)
+        raise BadFeature("body", f"feature {place} has {len(faults)} faults; nothing was stored", faults) from error
+
+
+def patched(stored: dict[str, Any], patch: Any) -> dict[str, Any]:
+    """A stored feature with a JSON Merge Patch (RFC 7396) applied to its geometry and properties."""
+    if not isinstance(patch, dict):
+        raise BadFeature("body", "needs a JSON object with `geometry` or `properties`")
+    unknown = [name for name in patch if name not in ("type", "id", "geometry", "properties", "links")]
+    if unknown:
+        raise BadFeature("body", "has members that a feature has not", tuple((f"/{n}", "unknown") for n in unknown))
+    changes = patch.get("properties", {})
+    if changes is not None and not isinstance(changes, dict):
+        raise BadFeature("body", "`properties` needs an object", (("/properties", "needs an object"),))
+    properties = {**stored["properties"], **(changes or {})} if changes is not None else {}
+    return {"type": "Feature", "geometry": patch.get("geometry", stored["geometry"]), "properties": properties}
+
+
+def feature(layer: Layer, raw: Any, caller: Caller, crs: Crs = CRS84) -> Feature:
+    """The feature as its layer stores it; crs: of its coordinates. A body's `id` is ignored.
+
+    Raises BadFeature with every fault."""
     if not isinstance(raw, dict) or raw.get("type") != "Feature":
         raise BadFeature("body", "needs a GeoJSON object of type Feature")
     properties = {} if raw.get("properties") is None else raw["properties"]
@@ -52,7 +89,7 @@ def feature(layer: Layer, raw: Any, caller: Caller) -> Feature:
         raise BadFeature("body", "`properties` needs an object", (("/properties", "needs an object"),))
     columns = written(layer, caller)
     faults = [*_unknown(layer, columns, properties), *_crs_member(raw)]
-    geometry, wrong = _geometry(layer, raw.get("geometry"))
+    geometry, wrong = _geometry(layer, raw.get("geometry"), crs)
     faults += wrong
     values = []
     for column in columns:
@@ -84,7 +121,7 @@ def _crs_member(raw: dict[str, Any]) -> Iterator[Fault]:
         yield "/crs", "GeoJSON has no `crs` member any more; coordinates are longitude, latitude (RFC 7946)"
 
 
-def _geometry(layer: Layer, raw: Any) -> tuple[str | None, list[Fault]]:
+def _geometry(layer: Layer, raw: Any, crs: Crs) -> tuple[str | None, list[Fault]]:
     at = "/geometry"
     if layer.geometry is None:
         return None, [] if raw is None else [(at, f"{layer.name} has no geometry; leave it null")]
@@ -99,10 +136,11 @@ def _geometry(layer: Layer, raw: Any) -> tuple[str | None, list[Fault]]:
         shape = shapely.geometry.shape(raw)
     except (ValueError, TypeError, IndexError, AttributeError, shapely.errors.ShapelyError) as error:
         return None, [(f"{at}/coordinates", f"make no {kind}: {error}")]
-    fault = _shape_fault(shape)
-    if fault:
+    placed = in_lon_lat(shape, crs)
+    fault = _off_earth(shape, crs) if placed is None else _shape_fault(placed)
+    if fault or placed is None:
         return None, [(f"{at}/coordinates", fault)]
-    return shapely.to_wkb(shapely.set_srid(shapely.force_2d(shape), layer.srid), hex=True, include_srid=True), []
+    return shapely.to_wkb(shapely.set_srid(shapely.force_2d(placed), layer.srid), hex=True, include_srid=True), []
 
 
 def _numeric(raw: Any, depth: int = 0) -> bool:
@@ -115,15 +153,17 @@ def _numeric(raw: Any, depth: int = 0) -> bool:
     return isinstance(raw, int | float) and not isinstance(raw, bool) and math.isfinite(raw)
 
 
-def _shape_fault(shape: BaseGeometry) -> str | None:
-    if shape.is_empty:
+def _shape_fault(shape: shapely.Geometry) -> str:
+    if shapely.is_empty(shape):
         return "are empty"
-    west, south, east, north = shape.bounds
-    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
-        swapped = west >= -90 and east <= 90 and abs(south) <= 180 and abs(north) <= 180
-        hint = "; latitude and longitude look swapped" if swapped else ""
-        return f"lie outside longitude -180..180 and latitude -90..90{hint}"
-    return None if shape.is_valid else f"make an invalid geometry: {explain_validity(shape)}"
+    return "" if shapely.is_valid(shape) else f"make an invalid geometry: {shapely.is_valid_reason(shape)}"
+
+
+def _off_earth(shape: shapely.Geometry, crs: Crs) -> str:
+    west, south, east, north = shapely.bounds(shape)
+    swapped = not crs.swap and west >= -90 and east <= 90 and south >= -180 and north <= 180
+    hint = "; latitude and longitude look swapped" if swapped and crs.srid == 4326 else ""
+    return f"of {crs.code} lie outside longitude -180..180 and latitude -90..90{hint}"
 
 
 def _fault(column: Column, given: Any) -> str | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import shapely
-from pyproj import Transformer
 
 from mapserver.layer import Column, Layer
+from mapserver.projection import lon_lat
 from mapserver.query import Box, Cursor, Interval, Scalar, Sort
 from mapserver.tables import quoted
 
@@ -88,9 +87,7 @@ def _outline(box: Box, srid: int) -> shapely.Polygon:
         return shapely.set_srid(shapely.Polygon(), srid)
     step = max(cut.bounds[2] - cut.bounds[0], cut.bounds[3] - cut.bounds[1]) / EDGE_POINTS
     ring = shapely.get_coordinates(shapely.segmentize(cut, step) if step > 0 else cut)
-    source = box.crs.proj4 or box.crs.code
-    lon, lat = Transformer.from_crs(source, "OGC:CRS84", always_xy=True).transform(ring[:, 0], ring[:, 1])
-    return shapely.set_srid(shapely.Polygon(np.column_stack([lon, lat])), srid)
+    return shapely.set_srid(shapely.Polygon(lon_lat(ring, box.crs)), srid)
 
 
 def in_interval(layer: Layer, interval: Interval, arguments: Arguments) -> str | None:

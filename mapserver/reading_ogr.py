@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
@@ -44,7 +45,7 @@ def parquet_rows(source: Source) -> Iterator[gpd.GeoDataFrame]:
             geometry, crs = _geo(source, file.schema_arrow)
             following = 1
             for batch in file.iter_batches(BATCH_ROWS):
-                yield _frame(source, batch, geometry, source.crs or crs, following, "", "parquet")
+                yield _frame(source, batch, _Part("", geometry, source.crs or crs, "parquet"), following)
                 following += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise BadLoad(source.name, f"is not a readable Parquet file: {_first_line(error)}") from error
@@ -96,7 +97,7 @@ def _ogr_frames(source: Source, inner: str) -> Iterator[gpd.GeoDataFrame]:
         geometry = meta["geometry_name"] or "wkb_geometry" if meta["geometry_type"] else None
         if geometry not in batch.schema.names:
             geometry = None
-        yield _frame(source, batch, geometry, source.crs or meta["crs"], following, inner, _format(source))
+        yield _frame(source, batch, _Part(inner, geometry, source.crs or meta["crs"], _format(source)), following)
         following += batch.num_rows
     if following <= promised:
         raise BadLoad(
@@ -141,27 +142,35 @@ def _format(source: Source) -> str:
     return "mapinfo" if source.path.suffix.lower() in (".tab", ".mif") else "ogr"
 
 
-def _frame(
-    source: Source, batch: pa.RecordBatch, geometry: str | None, crs: Any, first: int, part: str, form: str
-) -> gpd.GeoDataFrame | pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One inner layer: its name, geometry column, CRS and format."""
+
+    name: str
+    geometry: str | None
+    crs: Any
+    format: str
+
+
+def _frame(source: Source, batch: pa.RecordBatch, part: _Part, first: int) -> gpd.GeoDataFrame | pd.DataFrame:
     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
     raw = pa.Table.from_batches([batch])
-    shapes, faults = (None, ()) if geometry is None else _shapes(raw.column(geometry), rows)
-    raw = raw if geometry is None else raw.drop_columns([geometry])
+    shapes, faults = (None, ()) if part.geometry is None else _shapes(raw.column(part.geometry), rows)
+    raw = raw if part.geometry is None else raw.drop_columns([part.geometry])
     head = headers(raw.column_names, source.layer)
     columns = {name: _series(raw.column(p), rows) for name, p in head.columns.items()}
     frame = pd.DataFrame(columns, index=rows)
     if shapes is not None and source.layer.geometry:
-        frame = gpd.GeoDataFrame(frame, geometry=shapes, crs=crs)
-    frame.attrs["part"] = part
+        frame = gpd.GeoDataFrame(frame, geometry=shapes, crs=part.crs)
+    frame.attrs["part"] = part.name
     frame.attrs["origin"] = Origin(
-        part=part,
+        part=part.name,
         headers=tuple(raw.column_names),
         rows=rows,
         raw=raw_rows(raw),
         faults=faults,
         crs_asked=source.crs is not None,
-        format=form,
+        format=part.format,
         names={name: head.names[p] for name, p in head.columns.items()},
     )
     return frame

@@ -18,6 +18,8 @@ from mapserver.tables import quoted
 
 DEGREE_DECIMALS = 7
 """1 cm at the equator, as RFC 7946 suggests at most."""
+STAMP = "xmin::text"
+"""The version of a stored row: the transaction that wrote it."""
 ID = Column("id", "integer", Text("Mã đối tượng", "Identifier"))
 METRE_DECIMALS = 4
 """0.1 mm: the control points are held within 1 mm."""
@@ -57,9 +59,11 @@ def count(query: ItemsQuery, caller: Caller) -> Statement:
 
 
 def item(query: ItemQuery, caller: Caller) -> Statement:
-    """One row (json), or none."""
+    """One row (json, stamp of a feature that may be written), or none."""
     feature = feature_json(query.layer, visible_columns(query.layer, caller), query.crs)
-    return Statement(f"SELECT {feature} FROM {query.layer.table} WHERE id = $1::bigint", (str(query.id).encode(),))
+    stamp = STAMP if query.layer.writable else "NULL"
+    sql = f"SELECT {feature}, {stamp} FROM {query.layer.table} WHERE id = $1::bigint"
+    return Statement(sql, (str(query.id).encode(),))
 
 
 def neighbours(query: ItemQuery) -> Statement:
@@ -112,7 +116,7 @@ def extent(layer: Layer) -> Statement:
             f"trim(both '\"' from {kind.json_sql.format(f'max({time})')})",
         )
         if kind
-        else ("NULL", "NULL")
+        else ("min(NULL::text)", "max(NULL::text)")  # an aggregate, so that there is one row always
     )
     return Statement(
         f"SELECT ST_XMin(b)::text, ST_YMin(b)::text, ST_XMax(b)::text, ST_YMax(b)::text, a, z"

@@ -26,16 +26,16 @@ Model = TypeVar("Model", bound=BaseModel)
 
 LABEL_FONT = ["Be Vietnam Pro Regular"]
 FLOORS = {
-    "raster": 0,
-    "hillshade": 0,
-    "heatmap": 1,
-    "fill": 2,
+    "fill": 0,
+    "raster": 1,
+    "hillshade": 1,
+    "heatmap": 2,
     "fill-extrusion": 3,
     "line": 4,
     "circle": 5,
     "symbol": 6,
 }
-"""Polygons lie under lines, lines under points, points under labels, whatever layer they belong to."""
+"""Areas lie under pictures, these under lines, lines under points, points under labels, whatever layer they are of."""
 
 
 class _Strict(BaseModel):
@@ -57,10 +57,8 @@ class FragmentFile(_Strict):
 
     order: Annotated[int, Field(description="Higher lies above, among layers of the same kind")] = 50
     visible: Annotated[bool, Field(description="Shown when the map opens")] = True
-    listed: Annotated[
-        bool, Field(description="Stands in the layer list; not what makes no picture without a choice")
-    ] = True
-    clickable: Annotated[bool, Field(description="Answers a click; no where another layer holds the same")] = True
+    listed: Annotated[bool, Field(description="Stands in the layer list")] = True
+    clickable: Annotated[bool, Field(description="Is among what a click finds")] = True
     legend: tuple[Swatch, ...] = ()
     layers: Annotated[tuple[dict[str, Json], ...], Field(min_length=1)]
 

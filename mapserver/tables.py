@@ -116,6 +116,7 @@ def grants(layer: Layer) -> list[str]:
     for role, insider in ((READER, False), (INSIDER, True)):
         if layer.access.level == "public" or (insider and layer.access.level == "internal"):
             names = ["id", *(c.name for c in visible(layer, insider=insider)), *(["geom"] if layer.geometry else [])]
+            names += ["xmin"] if layer.writable else []  # the version of a row, for ETags
             out.append(f"GRANT SELECT ({', '.join(map(quoted, names))}) ON {target} TO {role}")
     return out + (_write_grants(layer) if layer.writable else [])
 

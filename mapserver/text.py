@@ -10,7 +10,9 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import viparse
@@ -31,6 +33,17 @@ _INVISIBLE = "[\u200b\u200c\u200d\u2060\ufeff\u00ad]"
 _CONTROL = "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"
 
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+_STRANGE, _SECOND_MATTERS = 1, 2
+_LEADS = np.full(256, _STRANGE, np.uint8)
+_LEADS[:0x80] = _LEADS[0x80:0xC0] = _LEADS[0xC4:0xCC] = 0
+_LEADS[[0xC3, 0xE1]] = _SECOND_MATTERS
+"""By first byte of a character in UTF-8: 0 is left alone by tidying."""
+_CONTROLS = np.zeros(256, bool)
+_CONTROLS[:0x20] = _CONTROLS[0x7F] = True
+_CONTROLS[[0x09, 0x0A, 0x0D]] = False
+
+
 def folded(text: str) -> str:
     """A header or code as it is compared: without case, marks, spaces and punctuation; đ is d."""
     plain = unicodedata.normalize("NFD", text.replace("Đ", "D").replace("đ", "d").replace("Ð", "D"))
@@ -40,7 +53,7 @@ def folded(text: str) -> str:
 def tidy(column: pa.Array) -> pa.Array:
     """Text in NFC with Ð (U+00D0) mended to Đ, without invisible characters and outer spaces; empty is null."""
     text = column if pa.types.is_string(column.type) else column.cast(pa.string())
-    if not pc.all(pc.string_is_ascii(text), skip_nulls=True).as_py():
+    if not _plain(_utf8(text)):
         text = pc.replace_substring_regex(text, _INVISIBLE, "")
         text = pc.replace_substring(text, "\u00a0", " ")
         text = pc.replace_substring(pc.utf8_normalize(text, form="NFC"), "Ð", "Đ")
@@ -50,6 +63,8 @@ def tidy(column: pa.Array) -> pa.Array:
 
 def control_characters(column: pa.Array) -> pa.Array:
     """Whether each text holds NUL or another control character (line breaks and tabs are text)."""
+    if not _has_controls(_utf8(column)):
+        return pa.repeat(False, len(column))
     return pc.fill_null(pc.match_substring_regex(column, _CONTROL), False)
 
 
@@ -97,6 +112,36 @@ def _vietnamese(text: str) -> float:
     """Share of the words with marks that read as Vietnamese syllables."""
     words = _words(text)
     return sum(map(_is_syllable, words)) / len(words) if words else 0.0
+
+
+def _utf8(text: pa.Array) -> Bytes:
+    """The bytes of a column's text, end to end."""
+    offsets, data = text.buffers()[1:3]
+    if data is None or offsets is None:
+        return np.empty(0, np.uint8)
+    edges = np.frombuffer(offsets, np.int32)
+    return np.frombuffer(data, np.uint8)[edges[text.offset] : edges[text.offset + len(text)]]
+
+
+def _plain(data: Bytes) -> bool:
+    """Whether bytes are UTF-8 of letters that tidying leaves alone: ASCII, and the precomposed letters of Vietnamese.
+
+    U+00C0 to U+02FF but for Ð, and U+1E00 to U+1EFF, are in NFC as long as no combining mark follows. A look at the
+    bytes takes a tenth of the time of normalising them."""
+    kinds = _LEADS[data]
+    if (kinds == _STRANGE).any():
+        return False
+    at = np.flatnonzero(kinds == _SECOND_MATTERS)
+    lead, second = data[at], data[at + 1]
+    return bool(np.where(lead == 0xC3, second != 0x90, (second >= 0xB8) & (second <= 0xBB)).all())
+
+
+def _has_controls(data: Bytes) -> bool:
+    """Whether bytes of UTF-8 hold C0, DEL or C1 characters other than tab and line break."""
+    if _CONTROLS[data].any():
+        return True
+    at = np.flatnonzero(data == 0xC2)
+    return bool((data[at + 1] < 0xA0).any())
 
 
 def _words(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -88,20 +88,23 @@ def template(cluster: Cluster, layers: Catalogue) -> str:
     return TEMPLATE
 
 
+@contextmanager
+def fresh(cluster: Cluster, template: str, promised: Catalogue) -> Iterator[Database]:
+    """A prepared database of its own for a catalogue, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    with alone("template"):
+        create(cluster, name, template)
+    try:
+        yield prepare(cluster.dsn(OWNER, name), promised, cluster.dsn(APP, name))
+    finally:
+        drop(cluster, name)
+
+
 @pytest.fixture
 def database(cluster: Cluster, template: str, layers: Catalogue) -> Iterator[Callable[..., Database]]:
     """Makes a fresh prepared database, for the real catalogue or another; dropped after the test."""
-    made: list[str] = []
-
-    def fresh(other: Catalogue | None = None) -> Database:
-        made.append(f"test_{secrets.token_hex(6)}")
-        with alone("template"):
-            create(cluster, made[-1], template)
-        return prepare(cluster.dsn(OWNER, made[-1]), other or layers, cluster.dsn(APP, made[-1]))
-
-    yield fresh
-    for name in made:
-        drop(cluster, name)
+    with ExitStack() as made:
+        yield lambda other=None: made.enter_context(fresh(cluster, template, other or layers))
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +167,7 @@ def real_data() -> Path:
     return found
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 150) -> None:
     """Waits for something to become true; fails, naming it, when it does not in time."""
     deadline = time.monotonic() + seconds
     while not true():

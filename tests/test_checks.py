@@ -146,7 +146,7 @@ def frame_of(rows: list[dict[str, Any]]) -> gpd.GeoDataFrame:
 
 
 @given(st.lists(ROWS, min_size=1, max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_row_is_stored_or_quarantined_as_an_oracle_says(
     layers: Catalogue, city: Wards, rows: list[dict[str, Any]]
 ) -> None:

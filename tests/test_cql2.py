@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import secrets
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import cql2 as other
 import psycopg
 import pytest
 import shapely
-from conftest import alone, create, drop
+from conftest import fresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -26,11 +25,9 @@ from test_parameters import TREES
 
 from mapserver import cql2, statements
 from mapserver.catalogue import Catalogue
-from mapserver.cluster import APP, OWNER
 from mapserver.cql2.expression import Call, Literal, Property
 from mapserver.cql2.sql import names
 from mapserver.crs import VN2000, WGS84
-from mapserver.database import prepare
 from mapserver.errors import BadQuery
 from mapserver.query import ANYONE, Filter, ItemsQuery
 from mapserver.store import Store
@@ -360,32 +357,30 @@ def expressions(draw, depth: int = 3) -> Case:
 @pytest.fixture(scope="module")
 def forest(cluster, template):
     """Ids of the trees that a filter finds, asked of PostGIS."""
-    name = f"forest_{secrets.token_hex(4)}"
-    with alone("template"):
-        create(cluster, name, template)
-    made = prepare(cluster.dsn(OWNER, name), Catalogue({"trees": TREES}), cluster.dsn(APP, name))
-    with psycopg.connect(made.owner_dsn) as conn, conn.cursor() as cursor:
+    with fresh(cluster, template, Catalogue({"trees": TREES})) as made:
+        plant(made.owner_dsn)
+        loop = asyncio.new_event_loop()
+        store = Store(made.app_dsn, size=1)
+
+        def found(text: str, crs=None) -> set[int]:
+            chosen = Filter(cql2.parsed(text), crs) if crs else Filter(cql2.parsed(text))
+            query = ItemsQuery(TREES, limit=1000, filter=chosen)
+            rows = loop.run_until_complete(store.fetch(ANYONE, statements.items(query, ANYONE)))
+            return {int(row[1] or 0) for row in rows}
+
+        yield found
+        loop.run_until_complete(store.close())
+        loop.close()
+
+
+def plant(dsn: str) -> None:
+    """The forest's rows, into its table."""
+    with psycopg.connect(dsn) as conn, conn.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO layers.trees (id, name, height_m, rings, alive, seen, tags, planted, geom) VALUES"
             " (%s, %s, %s, %s, %s, %s, %s, '2020-01-02', ST_SetSRID(ST_MakePoint(%s, %s), 4326))",
             [(t.id, t.name, t.height_m, t.rings, t.alive, t.seen, t.tags, t.x, t.y) for t in FOREST],
         )
-    loop = asyncio.new_event_loop()
-    store = Store(made.app_dsn, size=1)
-
-    def found(text: str, crs=None) -> set[int]:
-        chosen = Filter(cql2.parsed(text), crs) if crs else Filter(cql2.parsed(text))
-        query = ItemsQuery(TREES, limit=1000, filter=chosen)
-        rows = loop.run_until_complete(store.fetch(ANYONE, statements.items(query, ANYONE)))
-        return {int(row[1] or 0) for row in rows}
-
-    async def gone() -> None:
-        await store.close()
-
-    yield found
-    loop.run_until_complete(gone())
-    loop.close()
-    drop(cluster, name)
 
 
 @pytest.mark.postgis

@@ -16,8 +16,9 @@ from mapserver.settings import ROOT
 LAYERS = catalogue(ROOT / "layers")
 EACH = pytest.mark.parametrize("layer", list(LAYERS), ids=lambda layer: layer.name)
 PROMISED = (
-    "wards", "addresses", "roads", "bus_stops", "bus_routes", "health_facilities", "schools", "waterways", "water_areas",
-    "parks", "environment", "administration", "economic_units", "petitions", "indicators", "elevation", "field_notes",
+    "wards", "addresses", "roads", "bus_stops", "bus_routes", "health_facilities", "schools", "waterways",
+    "water_areas", "parks", "environment", "administration", "economic_units", "petitions", "indicators",
+    "elevation", "field_notes",
 )  # fmt: skip
 VIETNAMESE = re.compile(r"[À-ỹĐđ]")
 HEADERS = [

@@ -9,8 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -95,10 +95,9 @@ def filled(house: Path, toy_layers: Path) -> Place:
     """A data folder that was served, and filled, once before."""
     there = place(house / "served" / "var", toy_layers)
     with serving(there) as server:
-        seen = []
-        until(lambda: seen.append(there.status("/readyz")) or seen[-1] == 200, "the first load ends")
-        assert 503 in seen, "it was not ready before every layer was loaded"
-        until(lambda: "is ready" in server.log.read_text(), "the addresses are printed")
+        until(lambda: there.status("/readyz") == 503, "it is up, and not ready before every layer is loaded")
+        until(lambda: "is ready" in server.log.read_text() or server.process.poll() is not None, "the first load ends")
+        assert there.status("/readyz") == 200, server.log.read_text()
         assert server.told(signal.SIGINT) == 0
     return there
 
@@ -131,9 +130,34 @@ def serving(there: Place) -> Iterator[Running]:
 def ready(there: Place) -> Iterator[Running]:
     """A server that is ready."""
     with serving(there) as server:
-        until(lambda: there.status("/readyz") == 200 or server.process.poll() is not None, "the server is ready")
-        assert server.process.poll() is None, server.log.read_text()
+        wait_until_ready(there, server)
         yield server
+
+
+def wait_until_ready(there: Place, server: Running) -> None:
+    until(lambda: there.status("/readyz") == 200 or server.process.poll() is not None, "the server is ready")
+    assert server.process.poll() is None, server.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def servers(filled: Place) -> Iterator[Callable[[], Running]]:
+    """The server of the filled folder: the one that runs, or a new one when a test ended it."""
+    with ExitStack() as stack:
+        running: list[Running] = []
+
+        def one() -> Running:
+            if not running or running[-1].process.poll() is not None:
+                running.append(stack.enter_context(serving(filled)))
+            wait_until_ready(filled, running[-1])
+            return running[-1]
+
+        yield one
+
+
+@pytest.fixture
+def server(servers: Callable[[], Running]) -> Running:
+    """A server that is ready, as the test before left it."""
+    return servers()
 
 
 def postgres(there: Place) -> list[psutil.Process]:
@@ -151,75 +175,69 @@ def test_the_addresses_are_printed_for_browser_qgis_and_curl(filled: Place) -> N
     assert f"curl '{filled.url}/collections/wards/items?limit=1'" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_stop_it_leaves_no_process(filled: Place, number: int) -> None:
-    with ready(filled) as server:
-        before = [*server.family(), *postgres(filled)]
-        assert len(before) > 5
-        assert server.told(number) == 0
-        assert gone(before)
-        assert server.log.read_text().endswith("CityMap has stopped.\n")
+def test_a_later_start_loads_nothing_again(server: Running, filled: Place) -> None:
+    assert filled.value("SELECT count(*) FROM citymap.load") == len(LAYERS)
+    assert "loading" not in server.log.read_text()
 
 
-def test_a_second_start_loads_nothing_again(filled: Place) -> None:
-    with ready(filled):
-        assert filled.value("SELECT count(*) FROM citymap.load") == len(LAYERS)
+def test_commands_work_beside_a_running_server(server: Running, filled: Place) -> None:
+    assert filled.citymap("layers", "check", "--tables").stdout == f"{len(LAYERS)} layers, no problem\n"
+    doctor = filled.citymap("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert re.search(r"SRID 909210 +Bến Thành is 0\.\d\d mm off", doctor.stdout)
 
 
-def test_a_killed_server_takes_its_children_along_and_starts_again_with_nothing_lost(filled: Place) -> None:
-    with ready(filled) as server:
-        made = filled.citymap("token", "add", f"keeper-{server.process.pid}", "--write", "field_notes")
-        assert made.returncode == 0, made.stderr
-        children = server.family()[1:]
-        server.told(signal.SIGKILL)
-        until(lambda: gone(children), "the web workers end with their server")
-        assert postgres(filled), "PostgreSQL goes on, to be taken over"
-    pid = server.process.pid
-    with ready(filled):
-        assert filled.value(f"SELECT count(*) FROM citymap.token WHERE name = 'keeper-{pid}'") == 1
+def test_a_second_server_on_the_same_data_folder_is_refused_in_words(server: Running, filled: Place) -> None:
+    second = citymap("serve", **{**filled.environment, "PORT": str(free_port())})
+    assert second.returncode == 1
+    assert f"in use by another citymap (process {server.process.pid})" in second.stderr
+    assert second.stderr.count("\n") == 1
+    assert filled.status("/readyz") == 200
 
 
-def test_a_killed_postgres_is_started_again_under_the_running_server(filled: Place) -> None:
-    with ready(filled) as server:
-        wards = filled.value("SELECT count(*) FROM layers.wards")
-        for process in postgres(filled):
-            process.kill()
-        until(lambda: "PostgreSQL was killed; starting it again." in server.log.read_text(), "the loss is seen")
-        until(lambda: filled.status("/readyz") == 200, "the server is ready again")
-        assert filled.value("SELECT count(*) FROM layers.wards") == wards == 168
+def test_a_killed_postgres_is_started_again_under_the_running_server(server: Running, filled: Place) -> None:
+    for process in postgres(filled):
+        process.kill()
+    until(lambda: "PostgreSQL was killed; starting it again." in server.log.read_text(), "the loss is seen")
+    until(lambda: filled.status("/readyz") == 200, "the server is ready again")
+    assert filled.value("SELECT count(*) FROM layers.wards") == 168
 
 
-def test_a_killed_web_server_is_started_again(filled: Place) -> None:
-    with ready(filled) as server:
-        for process in server.family()[1:]:
-            process.kill()
-        until(lambda: "starting it again" in server.log.read_text(), "the loss is seen")
-        until(lambda: filled.status("/readyz") == 200, "the server is ready again")
+def test_a_killed_web_server_is_started_again(server: Running, filled: Place) -> None:
+    for process in server.family()[1:]:
+        process.kill()
+    until(lambda: "starting it again" in server.log.read_text(), "the loss is seen")
+    until(lambda: filled.status("/readyz") == 200, "the server is ready again")
 
 
-def test_a_second_server_on_the_same_data_folder_is_refused_in_words(filled: Place) -> None:
-    with ready(filled) as server:
-        second = citymap("serve", **{**filled.environment, "PORT": str(free_port())})
-        assert second.returncode == 1
-        assert f"in use by another citymap (process {server.process.pid})" in second.stderr
-        assert second.stderr.count("\n") == 1
-        assert filled.status("/readyz") == 200
+def test_a_killed_server_takes_its_children_along_and_starts_again_with_nothing_lost(
+    servers: Callable[[], Running], filled: Place
+) -> None:
+    killed = servers()
+    made = filled.citymap("token", "add", "keeper", "--write", "field_notes")
+    assert made.returncode == 0, made.stderr
+    children = killed.family()[1:]
+    killed.told(signal.SIGKILL)
+    until(lambda: gone(children), "the web workers end with their server")
+    assert postgres(filled), "PostgreSQL goes on, to be taken over"
+    servers()
+    assert filled.value("SELECT count(*) FROM citymap.token WHERE name = 'keeper'") == 1
 
 
-def test_commands_work_beside_a_running_server(filled: Place) -> None:
-    with ready(filled):
-        assert filled.citymap("layers", "check", "--tables").stdout == f"{len(LAYERS)} layers, no problem\n"
-        doctor = filled.citymap("doctor")
-        assert doctor.returncode == 0, doctor.stdout
-        assert re.search(r"SRID 909210 +Bến Thành is 0\.\d\d mm off", doctor.stdout)
+def test_ctrl_c_leaves_no_process(server: Running, filled: Place) -> None:
+    before = [*server.family(), *postgres(filled)]
+    assert len(before) > 5
+    assert server.told(signal.SIGINT) == 0
+    assert gone(before)
+    assert server.log.read_text().endswith("CityMap has stopped.\n")
 
 
-def test_stop_ends_a_server_and_then_has_nothing_to_end(filled: Place) -> None:
-    with ready(filled) as server:
-        before = [*server.family(), *postgres(filled)]
-        assert "stopped what ran" in filled.citymap("stop").stdout
-        assert gone(before)
-        assert "nothing runs" in filled.citymap("stop").stdout
+def test_stop_ends_a_server_and_then_has_nothing_to_end(server: Running, filled: Place) -> None:
+    before = [*server.family(), *postgres(filled)]
+    assert "stopped what ran" in filled.citymap("stop").stdout
+    assert gone(before)
+    assert server.process.wait(10) == 0
+    assert "nothing runs" in filled.citymap("stop").stdout
 
 
 def test_a_taken_port_is_said_in_one_line_before_anything_is_made(house: Path, toy_layers: Path) -> None:
@@ -257,7 +275,7 @@ def test_stopped_in_the_middle_of_the_first_load_it_goes_on_at_the_next_start(ho
     with serving(there) as server:
         until(lambda: there.status("/readyz") == 503, "the load has begun")
         before = [*server.family(), *postgres(there)]
-        assert server.told(signal.SIGINT) == 0
+        assert server.told(signal.SIGTERM) == 0
         assert gone(before)
     with ready(there):
         assert there.value("SELECT count(*) FROM layers.wards") == 168

@@ -138,3 +138,21 @@ def test_a_header_finds_its_column(layers: Catalogue, names: list[str], columns:
 def test_a_table_says_where_its_coordinates_stand(layers: Catalogue, names: list[str], place: tuple[Any, ...]) -> None:
     found = headers(names, layers["schools"]).place
     assert (found.x, found.y, found.axes) == place
+
+
+@given(
+    st.text(
+        st.characters(max_codepoint=0x2FF, exclude_categories=("Cs",))
+        | st.characters(min_codepoint=0x1E00, max_codepoint=0x1EFF)
+    )
+)
+def test_what_is_passed_over_as_plain_would_not_have_changed(value: str) -> None:
+    slow = unicodedata.normalize("NFC", value.replace("\u00ad", "").replace("\u00a0", " ")).replace("Ð", "Đ").strip()
+    assert tidy(texts(value)).to_pylist() == [slow or None]
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_control_characters_are_those_of_unicode(value: str) -> None:
+    wanted = any(unicodedata.category(c) == "Cc" and c not in "\t\n\r" for c in value)
+    assert control_characters(texts(value)).to_pylist() == [wanted]
+    assert control_characters(texts("x", value).slice(1)).to_pylist() == [wanted]

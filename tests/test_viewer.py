@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from mapserver import viewer
 from mapserver.catalogue import Catalogue
 from mapserver.database import Database
 from mapserver.errors import NotReady
-from mapserver.settings import Settings
+from mapserver.settings import ROOT, Settings
 from mapserver.styles import assembled
 from mapserver.viewer import glyphs
 
@@ -287,6 +288,14 @@ def test_a_file_that_is_not_there_is_told_as_a_problem(server: str, path: str) -
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+def test_the_units_of_the_page_pass() -> None:
+    if not (ROOT / "viewer" / "node_modules").exists():
+        pytest.skip("the viewer's packages are absent; run `sh viewer/build.sh`")
+    told = subprocess.run(["npm", "test"], cwd=ROOT / "viewer", capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "# fail 0" in told.stdout
 
 
 def test_the_scripts_before_the_first_paint_keep_their_budget() -> None:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx
 import psycopg
 import pytest
-from conftest import free_port, serve
+from conftest import free_port, fresh, serve
 
 from mapserver import tokens
 from mapserver.catalogue import catalogue
+from mapserver.database import Database
 from mapserver.settings import ROOT, settings
 
 pytestmark = pytest.mark.postgis
 NOTES = "/collections/field_notes/items"
+GEOJSON, PATCH = "application/geo+json", "application/merge-patch+json"
 
 
-@pytest.fixture
-def desk(database, house) -> Iterator[tuple[httpx.Client, object]]:
-    """A server over an empty database of its own, and that database."""
-    made = database()
-    chosen = settings(data=house / "toy", real_data=house / "nothing", port=free_port(), workers=1)
-    with serve(chosen, made) as url, httpx.Client(base_url=url, timeout=30) as client:
+@pytest.fixture(scope="module")
+def desk(cluster, template, layers, house) -> Iterator[tuple[httpx.Client, Database]]:
+    """A server over a database of its own, and that database."""
+    chosen = settings(data=house, real_data=house / "nothing", port=free_port(), workers=1)
+    with (
+        fresh(cluster, template, layers) as made,
+        serve(chosen, made) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
         yield client, made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http(desk) -> httpx.Client:
     return desk[0]
 
@@ -40,13 +46,13 @@ def token(made, name: str, writes: tuple[str, ...] = ("field_notes",), *, inside
     return bearer(tokens.add(made.owner_dsn, catalogue(ROOT / "layers"), name, writes, insider=insider))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pen(desk) -> dict[str, str]:
     """Headers of a token that may write field notes."""
     return token(desk[1], "pen")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spectacles(desk) -> dict[str, str]:
     """Headers of a token that may read what is internal, and write field notes."""
     return token(desk[1], "spectacles", insider=True)
@@ -74,7 +80,9 @@ def test_a_feature_is_stored_given_back_changed_and_taken_away_with_its_history(
     assert http.delete(place, headers=pen).status_code == 404
     with psycopg.connect(made.admin_dsn) as conn:
         rows = conn.execute(
-            "SELECT action, before->>'title', after->>'title', who FROM citymap.history ORDER BY id"
+            "SELECT action, before->>'title', after->>'title', who FROM citymap.history"
+            " WHERE feature_id = %s ORDER BY id",
+            (int(place.rsplit("/", 1)[1]),),
         ).fetchall()
     assert rows == [
         ("insert", None, "Nắp cống hở", "pen"),
@@ -106,6 +114,60 @@ def test_a_layer_that_is_not_writable_says_405_and_what_is_allowed(http, pen):
     refused = http.post("/collections/schools/items", json=note(), headers=pen)
     assert refused.status_code == 405
     assert "GET" in refused.headers["allow"]
+
+
+def test_two_editors_do_not_undo_each_other(http, pen):
+    place = http.post(NOTES, json=note(), headers=pen).headers["location"]
+    seen = http.get(place).headers["etag"]
+    mine = http.put(place, json=note(title="của tôi"), headers={**pen, "If-Match": seen})
+    assert mine.status_code == 200
+    for method, media in (("PUT", GEOJSON), ("PATCH", PATCH), ("DELETE", GEOJSON)):
+        body = json.dumps(note(title="của bạn"))
+        late = http.request(method, place, content=body, headers={**pen, "If-Match": seen, "Content-Type": media})
+        assert late.status_code == 412, method
+    assert http.get(place).json()["properties"]["title"] == "của tôi"
+    now = http.get(place).headers["etag"]
+    assert now.split(".")[0] == mine.headers["etag"].rstrip('"')
+    assert http.delete(place, headers={**pen, "If-Match": f'"0", {now}'}).status_code == 204
+    assert http.delete(place, headers={**pen, "If-Match": "*"}).status_code == 404
+
+
+def test_a_merge_patch_changes_what_it_names_and_nothing_else(http, pen):
+    place = http.post(NOTES, json=note(note="ngập 20 cm"), headers=pen).headers["location"]
+    before = http.get(place).json()
+    patch = {"properties": {"title": "Ngập", "note": None}}
+    answer = http.patch(place, content=json.dumps(patch), headers={**pen, "Content-Type": PATCH})
+    assert answer.status_code == 200, answer.text
+    after = http.get(place).json()
+    assert after["properties"] == {**before["properties"], "title": "Ngập", "note": None}
+    assert after["geometry"] == before["geometry"]
+    for bad in ('{"colour": 1}', '{"properties": 1}', '{"properties": {"category": "nonsense"}}', "[]"):
+        refused = http.patch(place, content=bad, headers={**pen, "Content-Type": PATCH})
+        assert refused.status_code == 422, bad
+
+
+def test_the_crs_of_a_body_is_honoured(http, pen):
+    """Bến Thành on the city's grid (EPSG:9210), from its published control point."""
+    grid = {**note(), "geometry": {"type": "Point", "coordinates": [603514.537, 1191410.466]}}
+    headers = {**pen, "Content-Crs": "<http://www.opengis.net/def/crs/EPSG/0/9210>"}
+    stored = http.post(NOTES, json=grid, headers=headers)
+    assert stored.status_code == 201, stored.text
+    assert stored.json()["geometry"]["coordinates"] == pytest.approx([106.6983, 10.7721], abs=2e-8)
+    assert http.post(NOTES, json=grid, headers=pen).status_code == 422
+    assert http.post(NOTES, json=grid, headers={**pen, "Content-Crs": "9210"}).status_code == 400
+
+
+def test_a_collection_is_stored_whole_or_not_at_all(http, pen):
+    before = http.get(f"{NOTES}?resultType=hits").json()["numberMatched"]
+    good = {"type": "FeatureCollection", "features": [note(title=f"số {i}") for i in range(3)]}
+    stored = http.post(NOTES, json=good, headers=pen)
+    assert (stored.status_code, len(stored.json()["features"])) == (201, 3)
+    bad = {"type": "FeatureCollection", "features": [note(), note(category="nonsense")]}
+    refused = http.post(NOTES, json=bad, headers=pen)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/features/1/properties/category"
+    assert http.get(f"{NOTES}?resultType=hits").json()["numberMatched"] == before + 3
+    assert http.post(NOTES, json={"type": "FeatureCollection", "features": []}, headers=pen).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ here is a fact about a real place but the names and codes of the wards."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from zlib import crc32
 
@@ -19,6 +19,7 @@ from ingest.city import cells, grid
 from ingest.city.grid import BATCH, Cells, Whole, bent, chance, key_of
 from ingest.city.ground import Ground, bounds_m, ground
 from ingest.city.plane import Array, to_lonlat, to_plane
+from ingest.city.real_roads import RealRoads, real_roads
 from ingest.city.rivers import River, rivers
 from ingest.city.streets import ALLEY, RESIDENTIAL, Ways, Words, branches, chained, joined_ways, streets
 
@@ -65,15 +66,31 @@ class Places:
         return chance(0, salt, self.key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quarter:
-    """One batch of the city: its squares, its streets, and the alleys off them and off each other."""
+    """One batch of the city: its squares, its streets, the alleys off them and off each other, made when asked."""
 
+    city: City
     cells: Cells
-    streets: Ways
-    alleys: Ways
 
-    @property
+    @cached_property
+    def streets(self) -> Ways:
+        """Streets whose ends and middle are in the city; small ones do not cross rivers."""
+        city, way = self.city, streets(self.cells, self.city.seed, self.city.shrink)
+        inside = np.all([city.ground.holds(way.at(np.full(len(way), part))) for part in (0.0, 0.5, 1.0)], axis=0)
+        way = way[inside]
+        return way[~city.crosses(way) | (way.rank < RESIDENTIAL)]
+
+    @cached_property
+    def alleys(self) -> Ways:
+        """Alleys that end in the city, on this side of the river."""
+        city, seed = self.city, self.city.seed
+        first = branches(self.streets[self.streets.rank > 0], seed, 4, city.alley_share, 0.42)
+        both = joined_ways([first, branches(first, seed + 1, 2, 0.3, 0.6)])
+        both = both[city.ground.holds(both.at(np.ones(len(both))))]
+        return both[~city.crosses(both)]
+
+    @cached_property
     def ways(self) -> Ways:
         return joined_ways([self.streets, self.alleys])
 
@@ -85,6 +102,7 @@ class City:
     wards: gpd.GeoDataFrame
     scale: float = 1.0
     seed: int = SEED
+    real_roads: RealRoads | None = None
 
     @cached_property
     def ground(self) -> Ground:
@@ -127,11 +145,7 @@ class City:
         return list(self._made()) if self.cell_count <= KEPT else []
 
     def _made(self) -> Iterator[Quarter]:
-        for batch in self.cells():
-            way = self._on_land(streets(batch, self.seed, self.shrink))
-            alleys = branches(way[way.rank > 0], self.seed, 4, self._alley_share, 0.42)
-            deeper = branches(alleys, self.seed + 1, 2, 0.3, 0.6)
-            yield Quarter(batch, way, self._dry(joined_ways([alleys, deeper])))
+        return (Quarter(self, batch) for batch in self.cells())
 
     def places(self, what: str, total: float) -> Iterator[Places]:
         """`total` × scale places in all, spread as the streets are. what: the purpose; each has places of its own."""
@@ -192,7 +206,8 @@ class City:
             at, way = ward[first], quarter.streets[first]
             nearest[at], best.xy[at], best.street[at] = distance[first], xy[first], way.street
             best.house_number[at] = chained(way.chain, way.numbers(half[first], half[first] > 0), half[first] + 1)
-        return best
+        xy, street = self._by_real_roads(best.xy, best.street)
+        return replace(best, xy=xy, street=street)
 
     def _drawn(self, ways: Ways, count: int, rng: np.random.Generator) -> Places:
         return self._beside(ways[rng.integers(0, len(ways), count)], rng)
@@ -204,7 +219,16 @@ class City:
         aside = rng.uniform(0.02, 0.06, count) * way.length_m.clip(40, 300)
         part, xy = self._kept_in(way, part, np.where(left, aside, -aside))
         number = chained(way.chain, way.numbers(part, left), rng.uniform(0, 12, count))
-        return Places(xy, way.street, number, way.rank, self.ground.ward_at(xy), rng.integers(0, 1 << 59, count))
+        xy, street = self._by_real_roads(xy, way.street)
+        return Places(xy, street, number, way.rank, self.ground.ward_at(xy), rng.integers(0, 1 << 59, count))
+
+    def _by_real_roads(self, xy: Array, street: Words) -> tuple[Array, Words]:
+        """Places moved beside real roads, where those were loaded and that does not move them out of the city."""
+        if self.real_roads is None:
+            return xy, street
+        moved, renamed = self.real_roads.beside(xy, street)
+        inside = self.ground.holds(moved)
+        return np.where(inside[:, None], moved, xy), np.where(inside, renamed, street)
 
     def _door(self, way: Ways, slot: Whole) -> Places:
         key = key_of(self.seed, 21, way.key, slot)
@@ -224,8 +248,8 @@ class City:
             yield quarter, due - given
             given = due
 
-    @property
-    def _alley_share(self) -> float:
+    @cached_property
+    def alley_share(self) -> float:
         """How often an alley opens, so that there are ROADS × scale ways in all."""
         wanted = (ROADS * self.scale - 1.8 * self.cell_count) / self.cell_count
         return float(np.clip(wanted / 10.0, 0.15, 1.0))
@@ -240,25 +264,22 @@ class City:
         corners = bent(np.stack([cells.at(np.full(len(cells), a), np.full(len(cells), b)) for a, b in CORNERS], axis=1))
         return self.ground.holds(corners).all(axis=1) & ~shapely.intersects(self.water, shapely.polygons(corners))
 
-    def _on_land(self, ways: Ways) -> Ways:
-        """Ways whose both ends and middle are in the city; small ones that would cross a river are left out."""
-        inside = np.all([self.ground.holds(ways.at(np.full(len(ways), part))) for part in (0.0, 0.5, 1.0)], axis=0)
-        ways = ways[inside]
-        wet = self.crosses(ways)
-        return ways[~wet | (ways.rank < RESIDENTIAL)]
-
-    def _dry(self, ways: Ways) -> Ways:
-        ends = self.ground.holds(ways.at(np.ones(len(ways))))
-        return ways[ends][~self.crosses(ways[ends])]
-
     def crosses(self, ways: Ways) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which ways touch a river."""
         return shapely.intersects(self.water, shapely.linestrings(ways.lines()))
 
 
-def city(wards: gpd.GeoDataFrame | None = None, scale: float = 1.0, seed: int | None = None) -> City:
-    """A city in these wards (code, name, full_name, geometry in EPSG:4326), on made-up outlines when there are none."""
-    return City(cells.wards() if wards is None else wards, scale, SEED if seed is None else seed)
+def city(
+    wards: gpd.GeoDataFrame | None = None,
+    scale: float = 1.0,
+    seed: int | None = None,
+    roads: gpd.GeoDataFrame | None = None,
+) -> City:
+    """A city in these wards (code, name, full_name, geometry), on made-up outlines when there are none.
+
+    roads: real ones (name, rank, geometry) that places stand beside and buses run along. All in EPSG:4326."""
+    real = None if roads is None or roads.empty else real_roads(roads)
+    return City(cells.wards() if wards is None else wards, scale, SEED if seed is None else seed, real)
 
 
 def framed(columns: Mapping[str, object], xy: Array, first: int = 1) -> gpd.GeoDataFrame:

@@ -30,8 +30,9 @@ from mapserver.reading import opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames, script, told
 from mapserver.settings import Settings, settings
+from mapserver.tables import quoted
 
-WARDS = "wards"
+WARDS, ROADS = "wards", "roads"
 GENERATOR = "citymap demo"
 LEAST, MOST = 0.01, 100.0
 Say = Callable[[str], None]
@@ -104,12 +105,14 @@ class Filling:
 
     @cached_property
     def _city(self) -> Any:
-        """The city to draw from: in the wards that stand in the database, on made-up outlines when there are none."""
-        return self._made(_wards(self.owner_dsn))
+        """The city to draw from: in the wards that stand in the database, along its roads where they are real."""
+        real = _real(self.owner_dsn)
+        roads = _standing(self.owner_dsn, ROADS, "name", "rank") if ROADS in real else None
+        return self._made(_standing(self.owner_dsn, WARDS, "code", "name", "full_name"), roads)
 
-    def _made(self, wards: gpd.GeoDataFrame | None) -> Any:
+    def _made(self, wards: gpd.GeoDataFrame | None, roads: gpd.GeoDataFrame | None = None) -> Any:
         try:
-            return importlib.import_module("ingest.city").city(wards, self.scale, self.seed)
+            return importlib.import_module("ingest.city").city(wards, self.scale, self.seed, roads)
         except (ImportError, AttributeError) as error:
             raise BadLoad("ingest/city", f"makes no demo city: {error}") from error
 
@@ -162,17 +165,17 @@ def _file_lost(chosen: Settings, layer: Layer) -> bool:
     return layer.origin == "raster" and not raster.path(chosen, layer).exists()
 
 
-def _wards(dsn: str) -> gpd.GeoDataFrame | None:
-    """The wards that stand in the database, by code; None when there are none."""
+def _standing(dsn: str, layer: str, *columns: str) -> gpd.GeoDataFrame | None:
+    """Columns and shapes of what stands in a layer, by its first column; None when that is nothing."""
+    named = ", ".join(map(quoted, columns))
     with psycopg.connect(dsn) as conn:
-        rows = conn.execute(
-            "SELECT code, name, full_name, ST_AsBinary(geom) FROM layers.wards ORDER BY code"
-        ).fetchall()
+        statement = f"SELECT {named}, ST_AsBinary(geom) FROM layers.{quoted(layer)} ORDER BY {quoted(columns[0])}, id"
+        rows = conn.execute(statement.encode()).fetchall()
     if not rows:
         return None
-    codes, names, full_names, shapes = zip(*rows, strict=True)
+    *values, shapes = zip(*rows, strict=True)
     outlines = gpd.GeoSeries.from_wkb([bytes(shape) for shape in shapes], crs=4326)
-    return gpd.GeoDataFrame({"code": codes, "name": names, "full_name": full_names}, geometry=outlines)
+    return gpd.GeoDataFrame(dict(zip(columns, values, strict=True)), geometry=outlines)
 
 
 def _said(report: Report, raster_layer: bool = False) -> None:

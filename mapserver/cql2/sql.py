@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import shapely
-from pyproj import Transformer
 
 from mapserver.cql2.expression import (
     ARITHMETIC,
@@ -32,6 +30,7 @@ from mapserver.crs import CRS84, Crs
 from mapserver.errors import BadQuery
 from mapserver.filters import Arguments
 from mapserver.layer import Column, Layer
+from mapserver.projection import in_lon_lat
 from mapserver.tables import quoted
 from mapserver.times import instant_of
 
@@ -166,7 +165,9 @@ class _Writer:
         return Term(ends[0], "interval", ends[1])
 
     def _geometry(self, shape: shapely.Geometry) -> Term:
-        placed = _in_storage(shape, self._crs)
+        placed = in_lon_lat(shape, self._crs)
+        if placed is None:
+            raise BadQuery("filter", "a geometry reaches beyond longitude -180..180 or latitude -90..90")
         text = shapely.to_wkb(shapely.set_srid(placed, self._layer.srid), hex=True, include_srid=True)
         return Term(self._arguments.add(text, "geometry"), "geometry")
 
@@ -308,26 +309,6 @@ def _whole_pattern(pattern: Expression, sql: str) -> str:
     if (len(inner.value) - len(inner.value.rstrip("\\"))) % 2:
         raise BadQuery("filter", "the pattern of LIKE ends in a lone escape")
     return sql
-
-
-def _in_storage(shape: shapely.Geometry, crs: Crs) -> shapely.Geometry:
-    """A geometry of the filter in longitude and latitude."""
-    if crs.swap:
-        shape = shapely.transform(shape, lambda c: c[:, ::-1])
-    if crs.srid == 4326:
-        return _within_earth(shape)
-    source = crs.proj4 or crs.code
-    transformer = Transformer.from_crs(source, "OGC:CRS84", always_xy=True)
-    return _within_earth(shapely.transform(shape, lambda c: np.column_stack(transformer.transform(c[:, 0], c[:, 1]))))
-
-
-def _within_earth(shape: shapely.Geometry) -> shapely.Geometry:
-    coordinates = shapely.get_coordinates(shape)
-    if not np.isfinite(coordinates).all():
-        raise BadQuery("filter", "a geometry reaches beyond where its CRS is defined")
-    if (abs(coordinates) > (180, 90)).any():
-        raise BadQuery("filter", "a geometry reaches beyond longitude -180..180 or latitude -90..90")
-    return shape
 
 
 def _told(expression: Expression) -> str:

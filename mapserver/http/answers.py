@@ -35,6 +35,8 @@ class Answer:
     media_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     compress: bool = True
+    stamp: str = ""
+    """Version of what is stored, with which the ETag begins; If-Match looks at nothing else."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -48,7 +50,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 async def sent(answer: Answer, scope: Scope, send: Send) -> None:
     """Sends the answer as this request may have it: 304, compressed, or without its body."""
     tagged = scope["method"] in ("GET", "HEAD") and answer.status == 200
-    etag = f'"{hashlib.blake2b(answer.body, digest_size=12).hexdigest()}"' if tagged else None
+    etag = _etag(answer) if tagged else None
     headers = {**ALWAYS, "vary": VARY, **{k.lower(): v for k, v in answer.headers.items()}}
     if answer.media_type:
         headers["content-type"] = answer.media_type
@@ -68,6 +70,11 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
     start = {"type": "http.response.start", "status": status, "headers": _raw(headers)}
     await send(start)
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _etag(answer: Answer) -> str:
+    digest = hashlib.blake2b(answer.body, digest_size=12).hexdigest()
+    return f'"{answer.stamp}.{digest}"' if answer.stamp else f'"{digest}"'
 
 
 def accepts_gzip(header: str | None) -> bool:

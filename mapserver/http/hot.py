@@ -105,7 +105,8 @@ class Hot:
             link(collection, "collection", "application/json", layer.title.en),
         ]
         body = (rows.value() or b"")[:-1] + b',"links":' + json.dumps(links).encode() + b"}"
-        return Answer(200, body, GEOJSON, {"Content-Crs": f"<{query.crs.uri}>"})
+        stamp = (rows.value(0, 1) or b"").decode()
+        return Answer(200, body, GEOJSON, {"Content-Crs": f"<{query.crs.uri}>"}, stamp=stamp)
 
     async def _tile(self, scope: Scope) -> Answer | None:
         given = parameters_of(scope)

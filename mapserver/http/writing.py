@@ -1,90 +1,189 @@
-"""Writing single features: POST, PUT and DELETE on the items of a writable layer, by a token that may."""
+"""Writing features: POST, PUT, PATCH and DELETE on the items of a writable layer, by a token that may.
+
+A stored feature has a stamp; `If-Match` with an ETag that begins with it keeps two editors from undoing each other."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from mapserver import edits
+from mapserver import edits, features, parameters, statements
 from mapserver.catalogue import Catalogue
-from mapserver.errors import BadQuery, Forbidden, MethodNotAllowed, NotFound, TooLarge, Unauthorized, UnsupportedMedia
-from mapserver.features import Feature, feature, parsed
+from mapserver.crs import Crs
+from mapserver.errors import (
+    BadFeature,
+    BadQuery,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Stale,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMedia,
+)
 from mapserver.http.hot import GEOJSON, visible_layer
 from mapserver.layer import Layer
-from mapserver.query import Caller, feature_id
-from mapserver.settings import Settings
+from mapserver.query import Caller, ItemQuery, feature_id
 from mapserver.statements import Statement
-from mapserver.store import Rows, Store, StoreError
+from mapserver.store import Store, StoreError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MERGE_PATCH = "application/merge-patch+json"
 CLERK = "citymap_clerk"
+READS = ("GET", "HEAD", "OPTIONS")
 _INSUFFICIENT_PRIVILEGE, _UNIQUE_VIOLATION = "42501", "23505"
-_READS = ("GET", "HEAD", "OPTIONS")
+_CONTENT_CRS = re.compile(r"^<(.+)>$")
+_TAG = re.compile(r'^"(\d+)(?:\.[^"]*)?"$')
 
 
-def routes(
-    settings: Settings,
-    catalogue: Catalogue,
-    caller_of: Callable[[Request], Awaitable[Caller]],
-    base_url: Callable[[Request], str],
-    app_dsn: str,
-) -> APIRouter:
-    """The writing routes, with a small pool of their own that may write."""
-    router = APIRouter()
-    store = Store(app_dsn, size=2, read_only=False)
+class Desk:
+    """Where features are written: a small pool of connections of its own that may write."""
 
-    async def asked(request: Request) -> tuple[Layer, Caller]:
-        caller = await caller_of(request)
-        layer = visible_layer(catalogue, request.path_params["name"], caller)
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        caller_of: Callable[[Request], Awaitable[Caller]],
+        base_url: Callable[[Request], str],
+        app_dsn: str,
+    ) -> None:
+        self._catalogue, self._caller_of, self._base_url = catalogue, caller_of, base_url
+        self._store = Store(app_dsn, size=2, read_only=False)
+
+    def routes(self) -> APIRouter:
+        """The writing routes."""
+        router = APIRouter()
+        router.add_api_route("/collections/{name}/items", self.insert, methods=["POST"])
+        router.add_api_route("/collections/{name}/items/{id}", self.replace, methods=["PUT"])
+        router.add_api_route("/collections/{name}/items/{id}", self.patch, methods=["PATCH"])
+        router.add_api_route("/collections/{name}/items/{id}", self.delete, methods=["DELETE"])
+        return router
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._store.close()
+
+    async def insert(self, request: Request) -> Response:
+        """One feature (201 with its place) or a collection of them, all or none (201 with the stored ones)."""
+        layer, caller = await self._asked(request)
+        raw = features.parsed(await _body(request, GEOJSON, "application/json"))
+        made = features.features(layer, raw, caller, _crs(request))
+        rows = await self._asked_of_store(caller, edits.insert(layer, made, caller))
+        items = f"{self._base_url(request)}/collections/{layer.name}/items"
+        if isinstance(raw, dict) and raw.get("type") == "FeatureCollection":
+            members = b",".join(body for body, _ in rows)
+            return Response(b'{"type":"FeatureCollection","features":[%b]}' % members, 201, media_type=GEOJSON)
+        stored, stamp = rows[0]
+        headers = {"Location": f"{items}/{orjson.loads(stored)['id']}", "ETag": f'"{stamp}"'}
+        return Response(stored, 201, media_type=GEOJSON, headers=headers)
+
+    async def replace(self, request: Request) -> Response:
+        """The feature as the body says it."""
+        layer, caller = await self._asked(request)
+        number = _number(layer, request)
+        raw = features.parsed(await _body(request, GEOJSON, "application/json"))
+        feature = features.feature(layer, raw, caller, _crs(request))
+        edit = edits.replace(layer, number, feature, caller, _stamps(request))
+        return await self._changed(request, layer, caller, edit)
+
+    async def patch(self, request: Request) -> Response:
+        """The stored feature with a merge patch applied; what was written meanwhile is never undone."""
+        layer, caller = await self._asked(request)
+        number, wanted = _number(layer, request), _stamps(request)
+        patch = features.parsed(await _body(request, MERGE_PATCH, GEOJSON, "application/json"))
+        rows = await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller))
+        if not rows:
+            raise NotFound("featureId", f"{layer.name} has no feature {number}")
+        stored, stamp = rows[0]
+        if wanted and stamp not in wanted:
+            raise _stale(layer, number)
+        feature = features.feature(layer, features.patched(orjson.loads(stored), patch), caller)
+        return await self._changed(request, layer, caller, edits.replace(layer, number, feature, caller, (stamp,)))
+
+    async def delete(self, request: Request) -> Response:
+        """Takes the feature away; its history stays."""
+        layer, caller = await self._asked(request)
+        number = _number(layer, request)
+        await self._one(request, layer, caller, edits.delete(layer, number, caller, _stamps(request)))
+        return Response(status_code=204)
+
+    async def _changed(self, request: Request, layer: Layer, caller: Caller, statement: Statement) -> Response:
+        stored, stamp = await self._one(request, layer, caller, statement)
+        return Response(stored, 200, media_type=GEOJSON, headers={"ETag": f'"{stamp}"'})
+
+    async def _one(self, request: Request, layer: Layer, caller: Caller, statement: Statement) -> tuple[bytes, str]:
+        """The one row of an edit. Raises NotFound, or Stale when the feature is there in another version."""
+        rows = await self._asked_of_store(caller, statement)
+        if rows:
+            return rows[0]
+        number = _number(layer, request)
+        if await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller)):
+            raise _stale(layer, number)
+        raise NotFound("featureId", f"{layer.name} has no feature {number}")
+
+    async def _asked(self, request: Request) -> tuple[Layer, Caller]:
+        caller = await self._caller_of(request)
+        layer = visible_layer(self._catalogue, request.path_params["name"], caller)
         _permitted(layer, caller)
         return layer, caller
 
-    @router.post("/collections/{name}/items")
-    async def insert(request: Request) -> Response:
-        layer, caller = await asked(request)
-        stored = await _stored(store, caller, edits.insert(layer, await _sent(request, layer, caller), caller))
-        number = orjson.loads(stored)["id"]
-        location = f"{base_url(request)}/collections/{layer.name}/items/{number}"
-        return Response(stored, 201, media_type=GEOJSON, headers={"Location": location})
-
-    @router.put("/collections/{name}/items/{id}")
-    async def replace(request: Request) -> Response:
-        layer, caller = await asked(request)
-        number = _number(layer, request)
-        statement = edits.replace(layer, number, await _sent(request, layer, caller), caller)
-        return Response(await _stored(store, caller, statement), 200, media_type=GEOJSON)
-
-    @router.delete("/collections/{name}/items/{id}")
-    async def delete(request: Request) -> Response:
-        layer, caller = await asked(request)
-        await _stored(store, caller, edits.delete(layer, _number(layer, request), caller))
-        return Response(status_code=204)
-
-    return router
+    async def _asked_of_store(self, caller: Caller, statement: Statement) -> list[tuple[bytes, str]]:
+        try:
+            rows = await self._store.fetch(caller, statement, role=CLERK)
+        except StoreError as error:
+            if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
+                raise Forbidden("Authorization", f"the token {caller.name} may not do that") from error
+            if error.sqlstate == _UNIQUE_VIOLATION:
+                raise BadFeature("body", "another feature has this key already") from error
+            raise
+        return [(body or b"", (stamp or b"").decode()) for body, stamp in rows]
 
 
 def _permitted(layer: Layer, caller: Caller) -> None:
     if not layer.writable:
-        raise MethodNotAllowed("method", f"{layer.name} is not written through the API", _READS)
+        raise MethodNotAllowed("method", f"{layer.name} is not written through the API", READS)
     if not caller.name:
         raise Unauthorized("Authorization", f"writing {layer.name} needs a token: `citymap token add`")
     if layer.name not in caller.writes:
         raise Forbidden("Authorization", f"the token {caller.name} may not write {layer.name}")
 
 
-async def _sent(request: Request, layer: Layer, caller: Caller) -> Feature:
-    """The feature in the body, checked. Raises UnsupportedMedia, TooLarge, BadQuery or BadFeature."""
+async def _body(request: Request, *media_types: str) -> bytes:
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media not in (GEOJSON, "application/json"):
-        raise UnsupportedMedia("Content-Type", f"needs {GEOJSON}, got {media[:60] or 'nothing'}")
+    if media not in media_types:
+        raise UnsupportedMedia("Content-Type", f"needs {media_types[0]}, got {media[:60] or 'nothing'}")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", f"is over {MAX_BODY_BYTES // 2**20} MB")
-    return feature(layer, parsed(bytes(body)), caller)
+    return bytes(body)
+
+
+def _crs(request: Request) -> Crs:
+    """The CRS of the body's coordinates, by its `Content-Crs` header."""
+    header = request.headers.get("content-crs")
+    if header is None:
+        return parameters.crs("Content-Crs", None)
+    named = _CONTENT_CRS.match(header.strip())
+    if named is None:
+        raise BadQuery("Content-Crs", f"needs a URI in angle brackets, got {header[:80]!r}")
+    return parameters.crs("Content-Crs", named.group(1))
+
+
+def _stamps(request: Request) -> tuple[str, ...]:
+    """The stamps that `If-Match` names; none when it is absent or `*`."""
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return ()
+    found = [_TAG.match(tag.strip()) for tag in header.split(",")]
+    return tuple(tag.group(1) if tag else "-" for tag in found)
+
+
+def _stale(layer: Layer, number: int) -> Stale:
+    return Stale("If-Match", f"feature {number} of {layer.name} was changed by somebody else; get it again")
 
 
 def _number(layer: Layer, request: Request) -> int:
@@ -92,17 +191,3 @@ def _number(layer: Layer, request: Request) -> int:
     if number is None:
         raise NotFound("featureId", f"{layer.name} has no feature {request.path_params['id'][:60]!r}")
     return number
-
-
-async def _stored(store: Store, caller: Caller, statement: Statement) -> bytes:
-    try:
-        rows: Rows = await store.fetch(caller, statement, role=CLERK)
-    except StoreError as error:
-        if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
-            raise Forbidden("Authorization", f"the token {caller.name} may not do that") from error
-        if error.sqlstate == _UNIQUE_VIOLATION:
-            raise BadQuery("body", "another feature has this key already") from error
-        raise
-    if not len(rows):
-        raise NotFound("featureId", "there is no such feature")
-    return rows.value() or b""

@@ -10,7 +10,7 @@ from mapserver.crs import OFFERED
 from mapserver.layer import Layer
 from mapserver.ogc.facts import Bounds, Fact
 from mapserver.ogc.house import Reader
-from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, OPENAPI, REL, SCHEMA, Link, link, ways
+from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, OPENAPI, REL, SCHEMA, STYLE, Link, link, ways
 from mapserver.query import visible_columns
 
 Document = dict[str, object]
@@ -139,7 +139,7 @@ def _links(reader: Reader, layer: Layer) -> Iterator[Link]:
     yield link(f"{url}/schema", f"{REL}schema", SCHEMA, say("Lược đồ dữ liệu", "Schema"))
     yield link(f"{url}/schema?f=html", "describedby", HTML, say("Mô tả các cột", "Columns described"))
     if layer.geometry or layer.origin == "raster":
-        yield link(f"{reader.base}/styles/{layer.name}", f"{REL}styles", JSON, say("Kiểu hiển thị", "Style"))
+        yield link(f"{reader.base}/styles/{layer.name}", f"{REL}styles", STYLE, say("Kiểu hiển thị", "Style"))
         yield link(
             f"{reader.base}/map{map_place(reader, layer)}", "related", HTML, say("Xem trên bản đồ", "On the map")
         )

@@ -4,6 +4,7 @@ Every path takes `f` and `lang`, refuses any parameter it does not know, and ans
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -46,6 +47,8 @@ COVERAGES = {
 PICTURES = {"png": ("image/png",)}
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 LINKED_FORMS = (("JSON", "json"), ("JSON-LD", "jsonld"))
+_RANGE = re.compile(r"^bytes=(\d{1,18})-(\d{0,18})$")
+
 Forms = Mapping[str, tuple[str, ...]]
 
 
@@ -225,6 +228,7 @@ class Door:
             return Response(status_code=204)
         media = documents.COVERAGE_TYPES[form]
         if query.whole and form == "GTiff":
+            _drop_odd_range(request, file.stat().st_size)
             return FileResponse(file, media_type=media, filename=file.name)
         content = await self._pygeoapi.coverage(reader, layer, query.args)
         return response(request, body(content, media, level=1))
@@ -349,6 +353,14 @@ def _place(asked: Asked, document: Document, recipe: Recipe, linked: str) -> Pla
     title, description = (str(named.get(name) or "") for name in ("title", "description"))
     given = {name: text for name, text in asked.given.items() if name == "theme"}
     return Place(asked.path, title or asked.path, given, recipe.forms, recipe.trail, description, linked)
+
+
+def _drop_odd_range(request: Request, size: int) -> None:
+    """A range that cannot be answered is passed over, as RFC 9110 lets a server do; the whole file is sent then."""
+    asked = _RANGE.match(request.headers.get("range", "bytes=0-"))
+    first, last = (int(asked[1]), int(asked[2] or size)) if asked else (size, 0)
+    if first >= size or first > last:
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
 
 
 def _with_features(layer: Layer) -> Layer:

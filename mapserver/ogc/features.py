@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,7 +44,7 @@ class FeaturePages:
         if form == "html":
             place = Place(where, reader.choose("Dữ liệu", "Features"), given, FORMS, pages.layer_trail(reader, layer))
             page = pages.feature_page(reader, layer, place) | {"turns": _turns(reader, query, where, given)}
-            html = await self._pygeoapi.items_page(reader, Asked(self._store, reader.caller, query, page))
+            html = await self._pygeoapi.items_page(reader, self._beside(reader, query, page))
             return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, level=1)
         rows = await self._store.fetch(reader.caller, statements.items(query, reader.caller))
         found = collection(query, rows)
@@ -63,8 +64,7 @@ class FeaturePages:
         headers = _headers(reader, query.crs.uri)
         if form == "html":
             page = pages.feature_page(reader, layer, _item_place(reader, layer, where, given))
-            asked = Asked(self._store, reader.caller, query, page)
-            html = await self._pygeoapi.item_page(reader, asked, number)
+            html = await self._pygeoapi.item_page(reader, self._beside(reader, query, page), number)
             return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, level=1)
         rows = await self._store.fetch(reader.caller, statements.item(query, reader.caller))
         if not len(rows):
@@ -72,6 +72,10 @@ class FeaturePages:
         feature = orjson.loads(rows.value() or b"") | {"links": list(_forms(reader, where, given))}
         linked = await self._pygeoapi.features_ld(reader, layer, feature, f"{reader.base}{where}")
         return body(linked.encode(), JSONLD, headers, level=1)
+
+    def _beside(self, reader: Reader, query: ItemsQuery | ItemQuery, page: dict[str, Any]) -> Asked:
+        """What travels beside a call of pygeoapi."""
+        return Asked(self._store, reader.caller, query, asyncio.get_running_loop(), page)
 
 
 def _modest(query: ItemsQuery) -> ItemsQuery:

@@ -20,6 +20,7 @@ Tags = dict[str, str]
 
 DEFINITION = "application/vnd.oai.openapi+json;version=3.0"
 _OBJECT: Document = {"type": "object"}
+_EDIT = ("featureId", "If-Match")
 
 
 def openapi(reader: Reader) -> Document:
@@ -163,7 +164,7 @@ def _insert(reader: Reader, layer: Layer, schema: str) -> Document:
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
         "content": {GEOJSON: {"schema": {"$ref": schema}}},
     }
-    return {"post": _write(reader, layer, ("addFeature", summary), {"201": success}) | _sent(schema)}
+    return {"post": _write(reader, layer, ("addFeature", summary), {"201": success}, "Content-Crs") | _sent(schema)}
 
 
 def _edits(reader: Reader, layer: Layer, schema: str) -> Document:
@@ -171,10 +172,13 @@ def _edits(reader: Reader, layer: Layer, schema: str) -> Document:
     stored: Document = {"description": say("Đã lưu", "Stored"), "content": {GEOJSON: {"schema": {"$ref": schema}}}}
     gone: Document = {"description": say("Đã xóa", "Deleted")}
     replace = say("Thay một đối tượng", "Replace a feature")
+    patch = say("Sửa một phần đối tượng", "Change a part of a feature")
     delete = say("Xóa một đối tượng", "Delete a feature")
     return {
-        "put": _write(reader, layer, ("replaceFeature", replace), {"200": stored}, "featureId") | _sent(schema),
-        "delete": _write(reader, layer, ("deleteFeature", delete), {"204": gone}, "featureId"),
+        "put": _write(reader, layer, ("replaceFeature", replace), {"200": stored}, *_EDIT, "Content-Crs")
+        | _sent(schema),
+        "patch": _write(reader, layer, ("updateFeature", patch), {"200": stored}, *_EDIT) | _patch(),
+        "delete": _write(reader, layer, ("deleteFeature", delete), {"204": gone}, *_EDIT),
     }
 
 
@@ -193,6 +197,10 @@ def _write(reader: Reader, layer: Layer, words: tuple[str, str], success: Docume
 
 def _sent(schema: str) -> Document:
     return {"requestBody": {"required": True, "content": {GEOJSON: {"schema": {"$ref": schema}}}}}
+
+
+def _patch() -> Document:
+    return {"requestBody": {"required": True, "content": {"application/merge-patch+json": {"schema": _OBJECT}}}}
 
 
 def _tile_paths(

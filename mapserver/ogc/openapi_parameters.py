@@ -40,7 +40,7 @@ def parameters(reader: Reader) -> Document:
     """The components that paths refer to."""
     words = reader.choose("Dạng dữ liệu, thay cho tiêu đề Accept", "The representation, instead of the Accept header")
     forms = {name: query("f", words, enum(*values)) for name, values in FORMS.items()}
-    return {**forms, **_questions(reader), **_places(reader)}
+    return {**forms, **_questions(reader), **_places(reader), **_headers(reader)}
 
 
 def _questions(reader: Reader) -> Document:
@@ -65,6 +65,15 @@ def _questions(reader: Reader) -> Document:
         ("theme", say("Sáng hay tối", "Light or dark"), themed),
     )
     return {name: query(name, words, schema) for name, words, schema in table}
+
+
+def _headers(reader: Reader) -> Document:
+    say = reader.choose
+    table = (
+        ("If-Match", say("ETag của bản định sửa", "ETag of the version to change")),
+        ("Content-Crs", say("Hệ tọa độ của nội dung gửi lên, trong <>", "CRS of the body, in angle brackets")),
+    )
+    return {name: {"name": name, "in": "header", "description": words, "schema": _TEXT} for name, words in table}
 
 
 def _places(reader: Reader) -> Document:

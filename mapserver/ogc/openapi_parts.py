@@ -13,6 +13,7 @@ PROBLEMS = {
     "404": "NotFound",
     "405": "MethodNotAllowed",
     "406": "NotAcceptable",
+    "412": "Stale",
     "413": "TooLarge",
     "415": "UnsupportedMedia",
     "422": "BadFeature",

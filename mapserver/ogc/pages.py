@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from mapserver.layer import Column, Layer
 from mapserver.ogc import sketch
@@ -66,7 +65,7 @@ def frame(reader: Reader, place: Place) -> dict[str, Any]:
         "publisher": reader.identity.provider[reader.language],
         "publisher_url": reader.identity.provider_url,
         "description": place.description,
-        "linked_data": Markup(place.linked_data.replace("</", "<\\/")) if place.linked_data else "",
+        "linked_data": place.linked_data.replace("</", "<\\/"),
         "canonical": f"{reader.base}{place.path}",
         "stylesheet": f"{reader.base}/pages.css?v={stylesheet_version()}",
         "languages": {language: _url(reader, place.path, {**here, "lang": language}) for language in ("vi", "en")},

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from markdown_it import MarkdownIt
-from markupsafe import Markup
 
 from mapserver.errors import CityMapError, NotFound
 from mapserver.settings import ROOT
@@ -23,7 +22,7 @@ class Explained:
     kind: str
     status: int
     title: str
-    html: Markup
+    html: str
 
     def document(self, base: str) -> dict[str, object]:
         """The kind as JSON."""
@@ -37,7 +36,7 @@ def explained(kind: str) -> Explained:
         raise NotFound("kind", f"there is no kind of problem {kind[:60]!r}; there are {', '.join(sorted(family))}")
     error = family[kind]
     html = MarkdownIt("js-default", {"html": False}).render(said[kind])
-    return Explained(kind, error.status, error.title, Markup(html))
+    return Explained(kind, error.status, error.title, html)
 
 
 def kinds() -> dict[str, type[CityMapError]]:

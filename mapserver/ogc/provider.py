@@ -5,13 +5,13 @@ door travels beside it, in ASKED, and that one is asked. So a page cannot differ
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio.from_thread
 from pygeoapi.provider.base import BaseProvider, ProviderConnectionError, ProviderItemNotFoundError
 from pygeoapi.provider.rasterio_ import RasterioProvider
 
@@ -27,6 +27,8 @@ class Asked:
     store: Store
     caller: Caller
     question: ItemsQuery | ItemQuery
+    loop: asyncio.AbstractEventLoop
+    """The loop that the store lives in."""
     page: dict[str, Any] = field(default_factory=dict)
 
 
@@ -91,9 +93,8 @@ def _asked() -> Asked:
 
 
 def _rows(asked: Asked, statement: statements.Statement) -> Rows:
-    """Asks the store, which lives in the event loop that this thread works for."""
-    rows: Rows = anyio.from_thread.run(asked.store.fetch, asked.caller, statement)
-    return rows
+    """Asks the store from a worker thread."""
+    return asyncio.run_coroutine_threadsafe(asked.store.fetch(asked.caller, statement), asked.loop).result()
 
 
 class RasterProvider(RasterioProvider):  # type: ignore[misc]

@@ -38,7 +38,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes(settings: Settings, built: Path = BUILT) -> list[BaseRoute]:
-    """The viewer's routes. built: the folder that `viewer/build.sh` wrote."""
+    """The viewer's routes. settings: none matters to the page yet. built: the folder that `viewer/build.sh` wrote."""
     files = assets(built)
     if "index.html" not in files:
         return [Route("/map", _unbuilt), Route("/map/{rest:path}", _unbuilt), Route("/glyphs/{rest:path}", _unbuilt)]

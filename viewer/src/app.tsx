@@ -50,7 +50,7 @@ function Header() {
             key={code}
             type="button"
             lang={code}
-            aria-label={name}
+            aria-label={`${code.toUpperCase()} · ${name}`}
             title={name}
             aria-pressed={language.value === code}
             onClick={() => (language.value = code)}

@@ -37,12 +37,13 @@ export function Here() {
 
 function Feature({ found, open }: { found: Found; open: boolean }) {
   const swatch = cards.value.get(found.layer)?.legend[0];
+  const name = nameOf(found);
   return (
     <details class="feature" open={open}>
       <summary>
         <Sign swatch={swatch} />
-        <span class="name">{nameOf(found)}</span>
-        <span class="of">{title(found.layer)}</span>
+        <span class="name">{name ?? title(found.layer)}</span>
+        <span class="of">{name ? title(found.layer) : say("unnamed")}</span>
       </summary>
       <State found={found} />
       <Attributes found={found} />
@@ -113,10 +114,10 @@ function attributes({ properties, schema }: Found): Attribute[] {
   });
 }
 
-function nameOf({ layer, properties }: Found): string {
+function nameOf({ layer, properties }: Found): string | undefined {
   const column = cards.value.get(layer)?.name;
   const value = column ? properties[column] : undefined;
-  return value ? String(value) : title(layer);
+  return value ? String(value) : undefined;
 }
 
 function isAddress(text: string): boolean {

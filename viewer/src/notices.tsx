@@ -8,7 +8,7 @@ import { say } from "./words";
 
 export function Notices() {
   return (
-    <div class="notices">
+    <aside class="notices" aria-label={say("notices")}>
       <div role="status" aria-live="polite">
         {noWebGl.value && (
           <Notice>
@@ -19,7 +19,7 @@ export function Notices() {
         {!style.value && !serverAway.value && <p class="card notice quiet">{say("loading")}</p>}
       </div>
       <Synthetic />
-    </div>
+    </aside>
   );
 }
 

@@ -13,7 +13,7 @@ export function SmallPrint() {
         </span>
       )}
       <details class="sources">
-        <summary>{say("sources")}</summary>
+        <summary title={say("sources")}>{credit() || say("sources")}</summary>
         <ul>
           {attributions().map((text) => (
             <li key={text}>{text}</li>
@@ -22,6 +22,12 @@ export function SmallPrint() {
       </details>
     </footer>
   );
+}
+
+/** Whom a licence tells us to name at all times; the rest is one click away. */
+function credit(): string {
+  const named = attributions().flatMap((text) => /©[^;.]*/.exec(text)?.[0].trim() ?? []);
+  return [...new Set(named)].join(" · ");
 }
 
 function attributions(): string[] {

@@ -45,6 +45,7 @@ const words = {
   grouped: ["Nhiều đối tượng được gộp ở mức phóng này; phóng to để xem từng đối tượng.", "Several features stand as one at this zoom; zoom in to see each."],
   yes: ["Có", "Yes"],
   no: ["Không", "No"],
+  notices: ["Thông báo", "Notices"],
   loading: ["Đang tải bản đồ…", "Loading the map…"],
   serverAway: ["Không kết nối được máy chủ. Bản đồ sẽ tự thử lại.", "The server cannot be reached. The map keeps trying."],
   layerBroken: ["Chưa tải được: {layers}. Bản đồ sẽ tự thử lại.", "Could not be loaded: {layers}. The map keeps trying."],
