@@ -21,10 +21,22 @@ from mapserver.errors import BadLoad
 from mapserver.faults import Fault, Origin
 from mapserver.georeference import SAMPLE, Decision, Sample, decided
 from mapserver.layer import Column, Layer
-from mapserver.shapes import empty, ewkb, flat, inner_points, kind_of, mended, not_finite, typed, why_invalid, without
+from mapserver.shapes import (
+    Array,
+    empty,
+    ewkb,
+    flat,
+    inner_points,
+    kind_of,
+    mended,
+    not_finite,
+    typed,
+    why_invalid,
+    without,
+)
 from mapserver.text import control_characters, legacy, repaired
 from mapserver.values import Mask, converted, text_of
-from mapserver.wards import VIETNAM, Array, Box, Wards
+from mapserver.wards import VIETNAM, Box, Wards
 
 LONGEST_TEXT = 10_000
 LONGEST_INDEXED_BYTES = 2_000
@@ -174,7 +186,7 @@ class _Check:
         values = converted(raw, column)
         header = self.origin.names.get(name, name)
         for at in np.flatnonzero(values.bad):
-            kind = "not in the code list" if column.type == "code" else f"not a {column.type}"
+            kind = "not in the code list" if column.type == "code" else f"not of type {column.type}"
             self.findings.add(int(at), header, kind, f"{_shown(raw[int(at)])} is not {values.expected}")
         if column.required and values.array.null_count:
             empty = _flags(pc.is_null(values.array)) & ~values.bad & ~self._unread()

@@ -16,8 +16,9 @@ from pyproj.exceptions import CRSError
 
 from mapserver.crs import TM3_MERIDIANS, TOWGS84, VN2000
 from mapserver.errors import BadLoad
+from mapserver.shapes import Array
 from mapserver.text import folded
-from mapserver.wards import Array, Wards
+from mapserver.wards import Wards
 
 SAMPLE = 2000
 IN_CITY = 0.5

@@ -28,7 +28,7 @@ from mapserver.errors import BadLoad
 from mapserver.faults import Fault
 from mapserver.layer import Layer
 from mapserver.tables import quoted
-from mapserver.wards import wards_in
+from mapserver.wards import reassign, wards_in
 
 Mode = Literal["replace", "append", "upsert"]
 Progress = Callable[[int], None]
@@ -240,13 +240,14 @@ class _Load:
         if not self.tally.rows_in:
             raise BadLoad(self.provenance.source, f"holds no rows; {self.layer.name} keeps what it had")
         if not self.tally.staged and self.mode == "replace":
-            raise BadLoad(self.provenance.source, _nothing_good(self.layer, self.tally))
+            raise _nothing_good(self.layer, self.tally, self.provenance)
         self._without_duplicates()
         match self.mode:
             case "replace":
                 self._replace()
             case "append" | "upsert":
                 self._add()
+        self._follow_wards()
         report = self._report(checker)
         self._log(report)
         return report
@@ -460,6 +461,14 @@ class _Load:
         names = [column.name for column in self.layer.columns] + (["geom"] if self.layer.geometry else [])
         return list(map(quoted, names))
 
+    def _follow_wards(self) -> None:
+        """When the wards change, the features of all layers change their ward with them."""
+        if self.layer.name != "wards" or self.dry_run:
+            return
+        for other in self.catalogue.vector:
+            if other.ward and other.origin == "ingest" and (changed := reassign(self.conn, other)):
+                self.tally.notes.append(f"{changed} features of {other.name} are in another ward now")
+
     def _continue_numbering(self, table: str) -> None:
         """Where the API adds rows, their ids go on beyond the loaded ones."""
         if self.layer.writable:
@@ -533,15 +542,16 @@ def _wkt(layer: Layer) -> str:
     return "ST_AsText(s.geom)" if layer.geometry else "NULL"
 
 
-def _nothing_good(layer: Layer, tally: _Tally) -> str:
+def _nothing_good(layer: Layer, tally: _Tally, provenance: Provenance) -> BadLoad:
     first = next(iter(tally.refusals()))
     example = first.examples[0]
     where = (
         f"row {example.row}, column {example.faults[0].column}" if example.faults[0].column else f"row {example.row}"
     )
-    return (
+    return BadLoad(
+        example.source or provenance.source,
         f"none of its {tally.rows_in} rows could be loaded; {layer.name} keeps what it had. "
-        f"{first.count} × {first.kind}, first in {where}: {example.reason}"
+        f"{first.count} × {first.kind}, first in {where}: {example.reason}",
     )
 
 

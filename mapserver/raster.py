@@ -5,12 +5,13 @@ A raster layer is one Cloud Optimized GeoTIFF, `<data>/rasters/<layer>.tif`. Not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from rasterio.errors import RasterioIOError
 from rasterio.warp import transform_bounds
-from rio_tiler.colormap import cmap
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
 
@@ -19,7 +20,6 @@ from mapserver.layer import Layer
 from mapserver.settings import Settings
 
 FOLDER = "rasters"
-_LAND = cmap.get("gist_earth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +62,40 @@ def grid(file: Path) -> Grid:
         raise NotReady(file.stem, "its raster file is not loaded yet") from error
 
 
-def picture(file: Path, z: int, x: int, y: int, stretch: tuple[float, float]) -> bytes | None:
-    """A 256 × 256 PNG of the first band in WebMercatorQuad, coloured as land; None where the raster has no cell.
+def picture(file: Path, zxy: tuple[int, int, int], colours: tuple[str, ...]) -> bytes | None:
+    """A 256 × 256 PNG of the first band in WebMercatorQuad; None where the raster has no cell.
 
-    stretch: the values that the colours run between. Raises NotReady when the file cannot be read."""
+    colours: two or more, `#rrggbb`, from low to high. Raises NotReady when the file cannot be read."""
+    z, x, y = zxy
     try:
+        span = stretch(file, file.stat().st_mtime_ns)
         with Reader(str(file)) as source:
             image = source.tile(x, y, z, indexes=1, resampling_method="bilinear")
     except TileOutsideBounds:
         return None
-    except RasterioIOError as error:
+    except (RasterioIOError, OSError) as error:
         raise NotReady(file.stem, "its raster file is not loaded yet") from error
     if not image.mask.any():
         return None
-    image.rescale(in_range=(stretch,))
-    png: bytes = image.render(img_format="PNG", colormap=_LAND)
+    image.rescale(in_range=(span,))
+    png: bytes = image.render(img_format="PNG", colormap=ramp(colours))
     return png
 
 
-def stretch(file: Path) -> tuple[float, float]:
-    """The values between which nearly all cells lie (2nd and 98th percentile). Raises NotReady."""
-    try:
-        with Reader(str(file)) as source:
-            band = source.statistics(max_size=512)["b1"]
-    except RasterioIOError as error:
-        raise NotReady(file.stem, "its raster file is not loaded yet") from error
+@lru_cache(maxsize=64)
+def ramp(colours: tuple[str, ...]) -> dict[int, tuple[int, int, int, int]]:
+    """256 colours that run evenly through those given."""
+    corners = np.array([[int(colour[place : place + 2], 16) for place in (1, 3, 5)] for colour in colours])
+    at = np.linspace(0, len(colours) - 1, 256)
+    mixed = [np.interp(at, range(len(colours)), channel).round().astype(int) for channel in corners.T]
+    return {step: (int(r), int(g), int(b), 255) for step, (r, g, b) in enumerate(zip(*mixed, strict=True))}
+
+
+@lru_cache(maxsize=64)
+def stretch(file: Path, modified_ns: int) -> tuple[float, float]:
+    """The values between which nearly all cells lie (2nd and 98th percentile), kept while the file is the same one."""
+    del modified_ns
+    with Reader(str(file)) as source:
+        band = source.statistics(max_size=512)["b1"]
     low, high = float(band.percentile_2), float(band.percentile_98)
     return (low, high) if low < high else (low, low + 1)

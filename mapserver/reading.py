@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import geopandas as gpd
+import pyproj
+from pyproj.exceptions import CRSError
 
 from mapserver.errors import BadLoad
 from mapserver.layer import Layer
@@ -42,7 +44,15 @@ def opened(
 ) -> Iterator[Source]:
     """A source for the length of a load: a URL is downloaded and an archive unpacked into a folder that goes away."""
     name = str(where)
+    _known(crs)
     with TemporaryDirectory(prefix="citymap-") as folder:
         path = fetched(name, Path(folder)) if name.startswith(("http://", "https://")) else Path(where)
         path = unpacked(path, Path(folder), name)
         yield Source(path, layer, name=name, encoding=encoding, crs=crs, sheet=sheet)
+
+
+def _known(crs: str | None) -> None:
+    try:
+        pyproj.CRS.from_user_input(crs) if crs else None
+    except CRSError:
+        raise BadLoad("--crs", f"{crs} is not known; expected a code such as EPSG:9210 or EPSG:4326") from None

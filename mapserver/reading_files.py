@@ -152,12 +152,13 @@ def _kind(head: bytes, suffix: str) -> str | None:
         return "ogr"
     if head.lstrip()[:1] in (b"{", b"["):
         return "ogr"
-    return "csv" if suffix in (".csv", ".txt", ".tsv", "") and b"\x00" not in _plain(head) else None
+    return "csv" if suffix in (".csv", ".txt", ".tsv", "") and _is_text(head) else None
 
 
-def _plain(head: bytes) -> bytes:
-    """UTF-16 text has NULs of its own."""
-    return b"" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else head
+def _is_text(head: bytes) -> bool:
+    """Hardly any control characters; UTF-16 has NULs of its own."""
+    controls = sum(byte < 0x20 and byte not in b"\t\n\r" for byte in head)
+    return head.startswith((b"\xff\xfe", b"\xfe\xff")) or controls <= len(head) // 20
 
 
 def _agree(source: Source, kind: str, head: bytes, suffix: str) -> None:

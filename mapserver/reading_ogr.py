@@ -17,7 +17,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as papq
 import pyogrio
+import pyproj
 import shapely
+from pyproj.exceptions import CRSError
 
 from mapserver.errors import BadLoad
 from mapserver.faults import Fault, Origin, raw_rows
@@ -45,7 +47,7 @@ def parquet_rows(source: Source) -> Iterator[gpd.GeoDataFrame]:
             geometry, crs = _geo(source, file.schema_arrow)
             following = 1
             for batch in file.iter_batches(BATCH_ROWS):
-                yield _frame(source, batch, _Part("", geometry, source.crs or crs, "parquet"), following)
+                yield _frame(source, batch, _Part("", geometry, _declared(source, crs), "parquet"), following)
                 following += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise BadLoad(source.name, f"is not a readable Parquet file: {_first_line(error)}") from error
@@ -97,7 +99,7 @@ def _ogr_frames(source: Source, inner: str) -> Iterator[gpd.GeoDataFrame]:
         geometry = meta["geometry_name"] or "wkb_geometry" if meta["geometry_type"] else None
         if geometry not in batch.schema.names:
             geometry = None
-        yield _frame(source, batch, _Part(inner, geometry, source.crs or meta["crs"], _format(source)), following)
+        yield _frame(source, batch, _Part(inner, geometry, _declared(source, meta["crs"]), _format(source)), following)
         following += batch.num_rows
     if following <= promised:
         raise BadLoad(
@@ -154,7 +156,7 @@ class _Part:
 
 def _frame(source: Source, batch: pa.RecordBatch, part: _Part, first: int) -> gpd.GeoDataFrame | pd.DataFrame:
     rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
-    raw = pa.Table.from_batches([batch])
+    raw, notes = _readable(source, pa.Table.from_batches([batch]))
     shapes, faults = (None, ()) if part.geometry is None else _shapes(raw.column(part.geometry), rows)
     raw = raw if part.geometry is None else raw.drop_columns([part.geometry])
     head = headers(raw.column_names, source.layer)
@@ -169,11 +171,38 @@ def _frame(source: Source, batch: pa.RecordBatch, part: _Part, first: int) -> gp
         rows=rows,
         raw=raw_rows(raw),
         faults=faults,
+        notes=notes,
         crs_asked=source.crs is not None,
         format=part.format,
         names={name: head.names[p] for name, p in head.columns.items()},
     )
     return frame
+
+
+def _readable(source: Source, raw: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """The table with true text: a file that says UTF-8 may hold bytes of another encoding."""
+    notes = []
+    for at, field in enumerate(raw.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = raw.column(at).cast(pa.binary())
+            try:
+                text = column.cast(pa.string())
+            except pa.ArrowInvalid:
+                text = pa.array([None if v is None else v.decode("latin-1") for v in column.to_pylist()], pa.string())
+                notes.append(
+                    f"{source.name}: column {field.name} is not in the encoding the file says; read byte by byte"
+                )
+            raw = raw.set_column(at, field.name, text)
+    return raw, tuple(notes)
+
+
+def _declared(source: Source, crs: Any) -> Any:
+    """The CRS a file declares, or the one that was asked for. Raises BadLoad for one that PROJ does not know."""
+    try:
+        return None if (source.crs or crs) is None else pyproj.CRS.from_user_input(source.crs or crs)
+    except CRSError as error:
+        reason = f"its CRS is not understood ({_first_line(error)[:120]}); name it with --crs, e.g. EPSG:9210"
+        raise BadLoad(source.name, reason) from error
 
 
 def _series(column: pa.ChunkedArray, rows: Any) -> pd.Series:

@@ -246,7 +246,15 @@ def _numbered(reader: Any, stray: list[tuple[int, str, int]], at: int, width: in
         rows = _row_numbers(following, batch.num_rows, [number for number, _, _ in skipped])
         following += batch.num_rows + len(skipped)
         table = _decoded(batch, rows, encoding)
-        yield _with_stray(table, [s for s in skipped if s[1].strip() and s[0] > at + 1], width)
+        yield _with_stray(table, _rows_of(skipped, at), width)
+    if left := _rows_of(sorted(stray), at):
+        none = Table(tuple(pa.array([], pa.string()) for _ in range(width)), np.array([], np.int64))
+        yield _with_stray(none, left, width)
+
+
+def _rows_of(skipped: list[tuple[int, str, int]], at: int) -> list[tuple[int, str, int]]:
+    """Skipped lines that are rows: not blank, and below the header."""
+    return [(number, text, has) for number, text, has in skipped if text.strip() and number > at + 1]
 
 
 def _row_numbers(first: int, count: int, skipped: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:

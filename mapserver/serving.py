@@ -193,7 +193,7 @@ def alive(settings: Settings) -> bool:
 def web_command(settings: Settings) -> list[str]:
     """The command of the web server; it wants CITYMAP_APP_URL in its environment."""
     return [
-        *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--no-ws", "--log-level", "warning"),
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--no-ws", "--log-level", "error"),
         *("--host", settings.host, "--port", str(settings.port), "--workers", str(settings.workers)),
         *("--workers-kill-timeout", "5", "mapserver.asgi:app"),
     ]
@@ -247,11 +247,15 @@ def _marked(process: psutil.Process) -> str | None:
 
 
 def _end(pid: int) -> None:
+    """Ends a process, its own way if it takes it; one that only waits to be reaped has ended."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        process.terminate()
-        try:
-            process.wait(4 * STOP_S)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_S)
+        for number, seconds in ((signal.SIGTERM, 4 * STOP_S), (signal.SIGKILL, STOP_S)):
+            process.send_signal(number)
+            deadline = time.monotonic() + seconds
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.05)
+            else:
+                return

@@ -29,6 +29,7 @@ _SYLLABLE = re.compile(
     r"(i[êe]u|y[êe]u|u[ôo]i|ư[ơo]i|ư[ơo]u|oai|oay|oeo|uây|uyê|uya|uyu|uao|ươ|iê|yê|uô|uê|uâ|uơ|uă|uy|"
     r"oa|oă|oe|oo|ai|ao|au|ay|âu|ây|eo|êu|ia|iu|oi|ôi|ơi|ua|ui|ưa|ưi|ưu|[aăâeêioôơuưy])(ch|ng|nh|[cmnpt])?$"
 )
+_BYTES = frozenset(map(chr, range(256))) | frozenset(bytes(range(256)).decode("cp1252", "ignore"))
 _INVISIBLE = "[\u200b\u200c\u200d\u2060\ufeff\u00ad]"
 _CONTROL = "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"
 
@@ -69,8 +70,8 @@ def control_characters(column: pa.Array) -> pa.Array:
 
 
 def marked(values: Iterable[str | None]) -> list[str]:
-    """The distinct values that are not plain ASCII, as many as a judgement needs."""
-    return list(islice(dict.fromkeys(v for v in values if v and not v.isascii()), SAMPLE))
+    """The distinct values that may be bytes of a legacy encoding, as many as a judgement needs."""
+    return list(islice(dict.fromkeys(v for v in values if v and not v.isascii() and _one_byte(v)), SAMPLE))
 
 
 def legacy(values: Iterable[str | None]) -> str | None:
@@ -99,9 +100,12 @@ def repaired_text(text: str, encoding: str | None) -> str:
 
 
 def _mended(value: str, encoding: str) -> str:
-    if value.isascii() or any("\u1ea0" <= c <= "\u1eff" for c in value):
-        return value
-    return _converted(value, encoding)
+    return value if value.isascii() or not _one_byte(value) else _converted(value, encoding)
+
+
+def _one_byte(value: str) -> bool:
+    """Whether every character stands for one byte of Windows-1252 or Latin-1; others are Unicode already."""
+    return _BYTES.issuperset(value)
 
 
 def _converted(text: str, encoding: str) -> str:
@@ -158,14 +162,14 @@ def _is_syllable(word: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes that were wrongly read as Windows-1252 or Latin-1; what was neither becomes `?`."""
+    """The bytes that were wrongly read as Windows-1252 or Latin-1."""
     return b"".join(_byte(c) for c in text)
 
 
 def _byte(character: str) -> bytes:
     if ord(character) < 256:
         return character.encode("latin-1")
-    return character.encode("cp1252", "replace")
+    return character.encode("cp1252")
 
 
 CONVERSIONS: dict[str, Callable[[str], str]] = {

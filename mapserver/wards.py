@@ -10,12 +10,14 @@ import psycopg
 import pyarrow as pa
 import shapely
 
+from mapserver.layer import Layer
+from mapserver.shapes import Array
+
 VIETNAM = (100.0, 7.0, 112.0, 24.0)
 """West, south, east, north: what a ward's outline may not leave."""
 MARGIN_KM = 5.0
 _KM_PER_DEGREE = 111.32
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Box = tuple[float, float, float, float]
 
 
@@ -68,3 +70,30 @@ def wards_in(conn: psycopg.Connection[Any]) -> Wards:
         return wards([], np.array([], object))
     rows = conn.execute("SELECT code, ST_AsBinary(geom) FROM layers.wards WHERE geom IS NOT NULL").fetchall()
     return wards([code for code, _ in rows], shapely.from_wkb([bytes(wkb) for _, wkb in rows]))
+
+
+def reassign(conn: psycopg.Connection[Any], layer: Layer) -> int:
+    """Gives the features of a layer the wards that stand in the database now; how many changed.
+
+    In pieces, because PostGIS looks at every corner of a ward for every point; ties as in `Wards.holding`."""
+    conn.execute("""
+        CREATE TEMP TABLE IF NOT EXISTS ward_piece ON COMMIT DROP AS
+        SELECT code, ST_Subdivide(geom, 64) AS geom
+        FROM layers.wards""")
+    conn.execute("CREATE INDEX IF NOT EXISTS ward_piece_geom_idx ON ward_piece USING gist (geom)")
+    changed = conn.execute(
+        f"""
+        UPDATE {layer.table} AS feature
+        SET ward_code = now.code
+        FROM (
+            SELECT f.id, (
+                SELECT min(p.code)
+                FROM ward_piece AS p
+                WHERE ST_Intersects(p.geom, ST_PointOnSurface(f.geom))
+            ) AS code
+            FROM {layer.table} AS f
+        ) AS now
+        WHERE now.id = feature.id
+        AND feature.ward_code IS DISTINCT FROM now.code""".encode()
+    )
+    return changed.rowcount

@@ -16,7 +16,7 @@ if [ -f "$stamp" ] && chosen && [ "$(state)" = "$(cat "$stamp")" ]; then exit 0;
 python=$(sh setup/python.sh)
 lock=$(lock_of "$python")
 need_room . 3000
-say "installing the Python packages of $lock into .venv ($("$python" -V))"
+say "installing the Python packages of $lock into .venv ($("$python" -V)); this takes minutes"
 # A venv of another Python, or one that was moved here, is thrown away.
 prefix=$("$venv/bin/python" -c 'import sys; print(sys.prefix)' 2>/dev/null) || prefix=
 if [ "$prefix" != "$venv" ] || [ "$(version "$venv/bin/python")" != "$(version "$python")" ]; then rm -rf "$venv"; fi

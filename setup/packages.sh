@@ -39,10 +39,10 @@ install() {
     policy=/etc/postgresql-common/createcluster.d/citymap.conf
     as_root mkdir -p "${policy%/*}"
     echo "create_main_cluster = false" | as_root tee "$policy" >/dev/null
-    done=0
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null || done=$?
+    ended=0
+    said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" 2>&1) || ended=$?
     as_root rm -f "$policy"
-    [ "$done" = 0 ] || fail "apt could not install $*; what it said stands above"
+    [ "$ended" = 0 ] || fail "apt could not install $*: $(echo "$said" | grep -E '^(E|dpkg):' | tail -n 2 | tr '\n' ' ')"
 }
 
 purpose=${1:-run}

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . setup/words.sh
 
-new_enough() { "$1" -e 'process.exit(parseInt(process.versions.node) < 18)' 2>/dev/null; }
+new_enough() { "$1" -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; }
 
 if new_enough .venv/bin/node; then
     PATH="$PWD/.venv/bin:$PATH"

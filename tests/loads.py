@@ -68,6 +68,7 @@ def loaded_file(database: Database, layers: Catalogue, name: str, path: Path | s
     """Load a file into a layer, as `citymap ingest` does with a script that says `rows`."""
     given = {key: options.pop(key) for key in ("crs", "encoding", "sheet") if key in options}
     with opened(path, layers[name], **given) as source:
+        options.setdefault("provenance", Provenance(source.name, "tester"))
         return loaded(database, layers, name, named(rows(source), source.name), **options)
 
 

@@ -191,12 +191,30 @@ def test_a_rate_is_its_numerator_over_its_denominator_and_city_counts_add_up(sma
     assert by_level["ward"].to_numpy() == pytest.approx(by_level["city"].to_numpy())
 
 
-def test_the_city_stays_inside_the_wards_it_is_given():
+@pytest.fixture(scope="module")
+def squares() -> gpd.GeoDataFrame:
+    """Two square wards side by side."""
     boxes = [shapely.box(106.60, 10.70, 106.66, 10.76), shapely.box(106.66, 10.70, 106.72, 10.76)]
-    columns = {"code": ["A", "B"], "name": ["A", "B"], "full_name": ["A", "B"], "geometry": boxes}
-    two = city(gpd.GeoDataFrame(columns, crs=4326), 1.0)
-    for name in ("roads", "addresses", "petitions", "bus_stops", "administration"):
-        assert shapely.within(made(name, two).geometry.to_numpy(), shapely.union_all(boxes)).all(), name
+    return gpd.GeoDataFrame({"code": ["A", "B"], "name": ["A", "B"], "full_name": ["A", "B"]}, geometry=boxes, crs=4326)
+
+
+@pytest.mark.parametrize("name", ["roads", "addresses", "petitions", "bus_stops", "administration"])
+def test_the_city_stays_inside_the_wards_it_is_given(name, squares):
+    made_there = made(name, city(squares, 1.0))
+    assert shapely.within(made_there.geometry.to_numpy(), shapely.union_all(squares.geometry.to_numpy())).all()
+
+
+def test_where_real_roads_are_known_places_stand_beside_them_and_buses_run_along_them(squares):
+    lines = [shapely.LineString([(106.605, y), (106.63, y), (106.69, y), (106.715, y)]) for y in (10.72, 10.74)]
+    lines += [shapely.LineString([(x, 10.705), (x, 10.72), (x, 10.74), (x, 10.755)]) for x in (106.63, 106.69)]
+    roads = gpd.GeoDataFrame({"name": ["Đông", "Tây", None, "Bắc"], "rank": [7, 6, 5, 5]}, geometry=lines, crs=4326)
+    there = city(squares, 1.0, roads=roads)
+    named = shapely.union_all(roads.geometry[roads["name"].notna()].to_numpy())
+    metres = shapely.distance(made("petitions", there).geometry.to_numpy(), named) * 110_000
+    assert (metres < 15).sum() > 50
+    assert not ((metres > 15) & (metres < 300)).any()
+    courses = made("bus_routes", there).geometry.to_numpy()
+    assert shapely.distance(shapely.points(shapely.get_coordinates(courses)), shapely.union_all(lines)).max() < 1e-5
 
 
 # In the database

@@ -15,7 +15,7 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query filters cql2 parameters features tables styles text times values faults headers negotiation reference"
+        "query filters cql2 parameters features tables styles text times values faults headers negotiation reference shapes"
     ),
     "voice": "statements edits",
     "hands": (

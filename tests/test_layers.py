@@ -37,7 +37,7 @@ HEADERS = [
         "environment",
         {"MATRAM": "code", "PM2.5": "pm25_ug_m3", "Mực nước": "water_level_m"},
     ),
-    ("wards", {"Mã phường xã": "code", "Tên đầy đủ": "full_name", "Dân số": "population"}),
+    ("wards", {"Mã ĐVHC": "code", "Tên đầy đủ": "full_name", "Dân số": "population"}),
 ]
 
 

@@ -26,6 +26,7 @@ from mapserver.catalogue import Catalogue
 from mapserver.database import Database
 from mapserver.database import check as differences
 from mapserver.errors import BadLoad
+from mapserver.georeference import reference
 from mapserver.loading import Provenance
 from mapserver.settings import ROOT
 
@@ -81,8 +82,8 @@ def test_types_go_in_and_come_out(city: Database, layers: Catalogue) -> None:
         geometry=[shapely.Point(CENTRE)], crs=4326,
     )  # fmt: skip
     loaded(city, layers, "environment", made)
-    (row,) = asked(city, "SELECT code, kind, measured_at AT TIME ZONE 'UTC', aqi, pm25_ug_m3, ward_code, ST_AsText(geom),"
-                         " ST_SRID(geom) FROM layers.environment")  # fmt: skip
+    columns = "code, kind, measured_at AT TIME ZONE 'UTC', aqi, pm25_ug_m3, ward_code, ST_AsText(geom), ST_SRID(geom)"
+    (row,) = asked(city, f"SELECT {columns} FROM layers.environment")
     assert row == ("T1", "air", pd.Timestamp("2025-07-01 01:30"), 55, 12.5, "A", "POINT(106.65 10.75)", 4326)
 
 
@@ -266,10 +267,10 @@ def test_rows_written_through_the_api_are_not_replaced(city: Database, layers: C
     with pytest.raises(BadLoad, match="has rows that were written through the API; use --append or --upsert"):
         loaded(city, layers, "field_notes", frame)
     loaded(city, layers, "field_notes", frame, mode="append")
-    (following,) = asked(
+    following = asked(
         city, "SELECT nextval(pg_get_serial_sequence('layers.field_notes', 'id')), max(id) FROM layers.field_notes"
     )
-    assert following == (5, 4)
+    assert following == [(5, 4)]
 
 
 def _any(kind: str, codes: Any) -> list[Any]:
@@ -287,6 +288,15 @@ def test_a_border_belongs_to_the_ward_of_the_lowest_code(city: Database, layers:
     assert theirs == [("A",), ("A",), ("B",)]
 
 
+def test_features_follow_when_the_wards_change(city: Database, layers: Catalogue) -> None:
+    turned = squares()
+    turned["code"] = list("DCBA")
+    report = loaded(city, layers, "wards", turned)
+    assert report.notes == ("5 features of schools are in another ward now",)
+    assert asked(city, "SELECT DISTINCT ward_code FROM layers.schools") == [("D",)]
+    assert loaded(city, layers, "wards", turned).notes == ()
+
+
 def test_without_wards_a_layer_is_loaded_and_says_so(database: Callable[..., Database], layers: Catalogue) -> None:
     made = database()
     report = loaded(made, layers, "schools", schools(2))
@@ -302,8 +312,8 @@ def test_a_view_takes_no_rows(city: Database, layers: Catalogue) -> None:
 def test_an_xlsx_in_vn2000_lands_where_it_belongs(city: Database, layers: Catalogue, tmp_path: Path) -> None:
     """Surveyors write the northing as X."""
     made = schools(20)
-    there = made.to_crs("+proj=tmerc +lon_0=105.75 +k=0.9999 +x_0=500000 +ellps=WGS84 +towgs84=-191.90441429,-39.30318279,"
-                        "-111.45032835,0.00928836,-0.01975479,0.00427372,0.252906278 +units=m")  # fmt: skip
+    proj = reference("EPSG:9210").proj
+    there = made.to_crs(proj)
     table = pd.DataFrame({"Mã trường": made["source_id"], "Loại": "Phổ thông"})
     table["Tọa độ X (VN2000)"], table["Tọa độ Y (VN2000)"] = there.geometry.y.round(4), there.geometry.x.round(4)
     table.to_excel(tmp_path / "a.xlsx", index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -10,14 +11,18 @@ from html.parser import HTMLParser
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 import rasterio
+from loads import EDGE, SOUTH, WEST, loaded, squares
 from starlette.testclient import TestClient
 
 from mapserver.app import create_app
 from mapserver.catalogue import catalogue
 from mapserver.ogc import provider
+from mapserver.ogc.facts import FactBook
 from mapserver.settings import ROOT
+from mapserver.store import Store
 
 pytestmark = pytest.mark.postgis
 
@@ -205,8 +210,6 @@ def test_the_language_is_the_parameters_then_the_headers(http, lang, header, tit
 
 
 def test_an_extent_is_what_shapely_finds(http, toy):
-    import psycopg
-
     with psycopg.connect(toy.owner_dsn) as conn:
         for layer in DRAWN:
             said = http.get(f"/collections/{layer.name}").json()["extent"]["spatial"]["bbox"][0]
@@ -355,6 +358,28 @@ def test_a_closed_layer_is_closed_through_every_door(toy, toy_settings, tmp_path
             "/collections?f=html",
         ):
             assert "schools" not in client.get(where).text, where
+
+
+def test_what_is_known_of_a_layer_changes_when_it_is_loaded(database, toy_settings):
+    made = database()
+
+    async def told():
+        store = Store(made.app_dsn, size=2)
+        book = FactBook(toy_settings, LAYERS, store)
+        before = await book.facts()
+        await asyncio.to_thread(loaded, made, LAYERS, "wards", squares())
+        after, deadline = before, asyncio.get_running_loop().time() + 30
+        while after.version == before.version and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+            after = await book.facts()
+        await store.close()
+        return before, after
+
+    before, after = (facts.of(LAYERS["wards"]) for facts in asyncio.run(told()))
+    assert (before.extent.box, before.updated, before.rows) == (None, None, None)
+    assert after.extent.box == pytest.approx((WEST, SOUTH, WEST + 2 * EDGE, SOUTH + 2 * EDGE))
+    assert (after.synthetic, after.rows) == (False, 4)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", after.updated)
 
 
 def test_our_provider_refuses_to_answer_outside_the_server():

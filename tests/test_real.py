@@ -124,3 +124,12 @@ def test_the_synthetic_layers_stand_in_the_real_wards(real):
     assert asked(dsn, "SELECT count(*), sum(received)::bigint FROM layers.petitions_by_ward") == [
         (168, reports["petitions"].loaded)
     ]
+
+
+def test_made_up_stops_in_the_centre_stand_along_real_roads(real):
+    near = """
+        SELECT avg((EXISTS (SELECT FROM layers.roads AS r WHERE ST_DWithin(r.geom, s.geom, 0.0003)))::int)::float
+        FROM layers.bus_stops AS s
+        WHERE s.geom && ST_MakeEnvelope(106.66, 10.75, 106.71, 10.80, 4326)"""
+    [(share,)] = asked(real[0], near)
+    assert share > 0.8

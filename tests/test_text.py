@@ -78,6 +78,7 @@ def _fits(name: str, encoding: str) -> bool:
         ("Café de l'Hôtel", "Résidence Château", "Crème brûlée", "École française"),
         ("Straße", "München", "Köln"),
         ("Jalapeño", "El Niño", "São Paulo"),
+        ("Trường Bến Thành", "ă" * 50),
         ("10 m²", "5 °C", "±3", "½", "20µg/m³"),
         ("plain", None, ""),
     ],

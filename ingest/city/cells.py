@@ -38,7 +38,6 @@ def pieces() -> gpd.GeoDataFrame:
     seeds = _seeds(centres, halves)
     voronoi = Voronoi(seeds)
     units = _connected(_filled(_nearest(seeds, centres, halves), voronoi), voronoi)
-    units[: len(centres)] = np.arange(len(centres))
     link_of = _link_labels(seeds, units)
     frame = pd.DataFrame(
         [(link.old, link.new, link.whole) for link in links()], columns=["old_code", "new_code", "whole"]
@@ -113,12 +112,13 @@ def _seeds(centres: Array, halves: Array) -> Array:
 
 
 def _nearest(seeds: Array, centres: Array, halves: Array) -> Labels:
-    """The unit each seed belongs to: the nearest in half boxes, OUTSIDE beyond EDGE of all."""
+    """The unit each seed belongs to: its own middle's, else the nearest in half boxes, OUTSIDE beyond EDGE of all."""
     labels = np.empty(len(seeds), dtype=np.int64)
     for start in range(0, len(seeds), 4096):
         part = seeds[start : start + 4096, None]
         distance = np.hypot(*np.moveaxis((part - centres) / halves, -1, 0))
         labels[start : start + 4096] = np.where(distance.min(axis=1) > EDGE, OUTSIDE, distance.argmin(axis=1))
+    labels[: len(centres)] = np.arange(len(centres))
     return labels
 
 
@@ -140,10 +140,7 @@ def _filled(labels: Labels, voronoi: Voronoi) -> Labels:
 def _connected(labels: Labels, voronoi: Voronoi) -> Labels:
     """Of every unit only the patch around its own middle stays; splinters go to a neighbour."""
     patch = _components(labels, voronoi)
-    own = np.full(labels.max() + 1, -1)
-    own[labels[: len(own)]] = patch[: len(own)]
-    own[np.arange(len(own))] = np.where(labels[: len(own)] == np.arange(len(own)), patch[: len(own)], own)
-    splinter = (labels != OUTSIDE) & (patch != own[labels])
+    splinter = (labels != OUTSIDE) & (patch != patch[labels])  # the seed of a unit's middle bears the unit's number
     return _given_away(labels, splinter, voronoi)
 
 

@@ -65,12 +65,17 @@ def demo(
 def fill(chosen: Settings, owner_dsn: str, scale: float = 1.0) -> list[Report]:
     """Loads every layer that was never loaded: real input where the folder is there, else the synthetic city.
 
-    Each layer is one transaction and the wards come first, so that a fill cut short goes on where it was."""
+    Wards come first, then what is real, then what stands beside it. Each layer is one transaction, so that a fill cut
+    short goes on where it was."""
     layers = catalogue(chosen.layers)
     filling = Filling(chosen, owner_dsn, layers, scale)
     loaded = _loaded(owner_dsn)
     missing = [layer for layer in _wanted(layers, []) if layer.name not in loaded or _file_lost(chosen, layer)]
-    return [filling.real(layer) or filling.synthetic(layer) for layer in missing]
+    reports = [filling.real(layer) or filling.synthetic(layer) for layer in missing if layer.name == WARDS]
+    others = [layer for layer in missing if layer.name != WARDS]
+    reports += [report for layer in others if (report := filling.real(layer))]
+    done = {report.layer for report in reports}
+    return reports + [filling.synthetic(layer) for layer in others if layer.name not in done]
 
 
 @dataclass(frozen=True)

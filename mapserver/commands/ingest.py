@@ -16,12 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mapserver import database, raster
+from mapserver import database
 from mapserver.catalogue import Catalogue, catalogue
 from mapserver.errors import BadLoad
 from mapserver.layer import Layer
 from mapserver.loading import Mode, Provenance, Report, load
-from mapserver.loading_raster import load_raster
 from mapserver.reading import Source, opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames
@@ -139,6 +138,9 @@ def _frames(layer: Layer, read: list[Source]) -> Iterator[pd.DataFrame]:
 
 
 def _raster(chosen: Settings, dsn: str, layer: Layer, read: list[Source], provenance: Provenance) -> Report:
+    from mapserver import raster  # rasterio starts in 0.3 s, which only rasters should cost
+    from mapserver.loading_raster import load_raster  # as above
+
     if len(read) != 1:
         raise BadLoad(layer.name, f"is a raster and takes one file, not {len(read)}; merge them first (gdalbuildvrt)")
     make = deed(layer, "read")

@@ -74,9 +74,15 @@ class Shelf:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Body] = OrderedDict()
+        self._version = ""
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[Body]]) -> Body:
-        """The body of this key, made when it is not kept. key: everything that the body depends on."""
+    async def get(self, key: Hashable, version: str, make: Callable[[], Awaitable[Body]]) -> Body:
+        """The body of this key, made when it is not kept.
+
+        key: everything that the body depends on. version: of the facts it tells; another one empties the shelf."""
+        if version != self._version:
+            self._kept.clear()
+            self._version = version
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]

@@ -1,4 +1,4 @@
-"""The conformance classes that this API declares: one table, each with the test or the reason that carries it.
+"""The conformance classes that this API declares: one table, for the declaration and its page.
 
 A class stands here only when every SHALL of it is met; what is nearly met stands in `docs/ogc.md` instead."""
 
@@ -23,6 +23,22 @@ CLASSES: dict[str, str] = {
     "ogcapi-features-2/1.0/conf/crs": "OGC API - Features - Part 2: Coordinate Reference Systems by Reference",
     "ogcapi-features-3/1.0/conf/queryables": "OGC API - Features - Part 3: Queryables",
     "ogcapi-features-3/1.0/conf/queryables-query-parameters": "OGC API - Features - Part 3: Queryables as parameters",
+    "ogcapi-features-3/1.0/conf/filter": "OGC API - Features - Part 3: Filter",
+    "ogcapi-features-3/1.0/conf/features-filter": "OGC API - Features - Part 3: Features filter",
+    "cql2/1.0/conf/cql2-text": "CQL2: Text",
+    "cql2/1.0/conf/cql2-json": "CQL2: JSON",
+    "cql2/1.0/conf/basic-cql2": "CQL2: Basic",
+    "cql2/1.0/conf/advanced-comparison-operators": "CQL2: Advanced comparison operators",
+    "cql2/1.0/conf/case-insensitive-comparison": "CQL2: Case-insensitive comparison",
+    "cql2/1.0/conf/accent-insensitive-comparison": "CQL2: Accent-insensitive comparison",
+    "cql2/1.0/conf/basic-spatial-functions": "CQL2: Basic spatial functions",
+    "cql2/1.0/conf/basic-spatial-functions-plus": "CQL2: Basic spatial functions with every geometry",
+    "cql2/1.0/conf/spatial-functions": "CQL2: Spatial functions",
+    "cql2/1.0/conf/temporal-functions": "CQL2: Temporal functions",
+    "cql2/1.0/conf/array-functions": "CQL2: Array functions",
+    "cql2/1.0/conf/property-property": "CQL2: Property-property comparisons",
+    "cql2/1.0/conf/functions": "CQL2: Functions",
+    "cql2/1.0/conf/arithmetic": "CQL2: Arithmetic expressions",
     "ogcapi-common-3/1.0/conf/schemas": "OGC API - Common - Part 3: Schemas",
     "ogcapi-common-3/1.0/conf/advanced-property-roles": "OGC API - Common - Part 3: Advanced property roles",
     "ogcapi-common-3/1.0/conf/returnables-and-receivables": "OGC API - Common - Part 3: Returnables and receivables",

@@ -266,8 +266,8 @@ class Door:
         if query is None or not known or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
             raise NotFound("tile", f"{layer.name} has no tile {z[:20]}/{y[:20]}/{x[:20]}")
         file = raster.path(self._house.settings, layer)
-        stretch = await run_in_threadpool(raster.stretch, file)
-        png = await run_in_threadpool(raster.picture, file, query.z, query.x, query.y, stretch)
+        colours = stylebook.colours(asked.reader, layer)
+        png = await run_in_threadpool(raster.picture, file, (query.z, query.x, query.y), colours)
         return Response(status_code=204) if png is None else response(request, body(png, "image/png"))
 
     async def matrix_sets(self, request: Request) -> Response:
@@ -328,9 +328,10 @@ class Door:
     async def _said(self, asked: Asked, recipe: Recipe) -> Response:
         """The document in the form that was asked for, from the shelf when it is there."""
         reader = asked.reader
-        whose = (reader.base, reader.language, reader.caller.rights_class, reader.facts.version)
+        whose = (reader.base, reader.language, reader.caller.rights_class)
         key = (asked.path, asked.form, asked.given.get("theme"), *whose)
-        return response(asked.request, await self._shelf.get(key, lambda: _made(asked, recipe)))
+        said = await self._shelf.get(key, reader.facts.version, lambda: _made(asked, recipe))
+        return response(asked.request, said)
 
 
 async def _made(asked: Asked, recipe: Recipe) -> Body:
@@ -350,9 +351,10 @@ async def _made(asked: Asked, recipe: Recipe) -> Body:
 def _place(asked: Asked, document: Document, recipe: Recipe, linked: str) -> Place:
     info = document.get("info")
     named = info if isinstance(info, dict) else document
-    title, description = (str(named.get(name) or "") for name in ("title", "description"))
+    title = str(named.get("title") or named.get("name") or named.get("id") or asked.path)
     given = {name: text for name, text in asked.given.items() if name == "theme"}
-    return Place(asked.path, title or asked.path, given, recipe.forms, recipe.trail, description, linked)
+    description = str(named.get("description") or "")
+    return Place(asked.path, title, given, recipe.forms, recipe.trail, description, linked)
 
 
 def _drop_odd_range(request: Request, size: int) -> None:

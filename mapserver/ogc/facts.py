@@ -78,14 +78,24 @@ class FactBook:
         self._lock = asyncio.Lock()
 
     async def facts(self) -> Facts:
-        """The facts of this moment. Raises NotReady or Busy when the database does not answer."""
-        if time.monotonic() - self._checked < FRESH_S:
+        """The facts of this moment; while one request looks for newer ones, the others get those that are known.
+
+        Raises NotReady or Busy when nothing is known yet and the database does not answer."""
+        known = self._facts is not NOTHING
+        if known and (time.monotonic() - self._checked < FRESH_S or self._lock.locked()):
             return self._facts
         async with self._lock:
-            if time.monotonic() - self._checked >= FRESH_S:
-                self._facts = await self._fresh()
-                self._checked = time.monotonic()
+            if self._facts is NOTHING or time.monotonic() - self._checked >= FRESH_S:
+                await self._look()
         return self._facts
+
+    async def _look(self) -> None:
+        try:
+            self._facts = await self._fresh()
+        except (NotReady, Busy):
+            if self._facts is NOTHING:
+                raise
+        self._checked = time.monotonic()
 
     async def _fresh(self) -> Facts:
         loads = {_text(row[0]): row for row in await self._store.fetch(ANYONE, statements.LOADS)}

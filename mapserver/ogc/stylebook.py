@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from mapserver import styles as drawing
 from mapserver.catalogue import Catalogue
 from mapserver.errors import BadQuery, NotFound
+from mapserver.layer import Layer
 from mapserver.ogc.documents import Document, root
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import STYLE, Link, link, ways
@@ -13,6 +16,8 @@ from mapserver.styles import THEMES, Theme
 
 SHEET = "citymap"
 """The style of all layers together."""
+GREY = ("#404040", "#f0f0f0")
+_HEX = re.compile(r"^#[0-9a-fA-F]{6}$")
 
 
 def theme(text: str | None) -> Theme:
@@ -44,6 +49,13 @@ def style(reader: Reader, name: str, theme: Theme) -> Document:
     if layer is None or not drawing.drawn(layer):
         raise NotFound("styleId", f"there is no style {name[:60]!r}; there are {', '.join([SHEET, *layers.layers])}")
     return drawing.layer_style(layer, reader.base, reader.language, theme)
+
+
+def colours(reader: Reader, layer: Layer) -> tuple[str, ...]:
+    """The colours of a raster from low to high: those of its legend, or grey where that names fewer than two."""
+    card = drawing.layer_style(layer, reader.base, reader.language)["metadata"]["citymap:layers"][layer.name]
+    named = tuple(swatch["color"] for swatch in card["legend"] if _HEX.match(str(swatch["color"])))
+    return named if len(named) > 1 else GREY
 
 
 def _drawn(reader: Reader) -> Catalogue:

@@ -108,7 +108,9 @@ function atRoot(sheet: StyleSheet, base: string): StyleSheet {
 
 async function read<T>(path: string): Promise<T> {
   const url = `${root}/${path}`;
-  const response = await fetch(url, { headers: { Accept: "application/json, application/geo+json, application/schema+json" } });
+  const response = await fetch(url, {
+    headers: { Accept: "application/json, application/geo+json, application/schema+json" },
+  });
   if (!response.ok) throw new Refused(response.status, url);
   return (await response.json()) as T;
 }

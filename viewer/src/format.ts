@@ -21,7 +21,13 @@ const UNITS: Record<string, string | Record<Language, string>> = {
 };
 
 /** A value in words, or undefined when there is none. yes and no: the words for a boolean. */
-export function format(value: unknown, property: Property, language: Language, yes: string, no: string): string | undefined {
+export function format(
+  value: unknown,
+  property: Property,
+  language: Language,
+  yes: string,
+  no: string,
+): string | undefined {
   if (value === null || value === undefined || value === "") return undefined;
   if (Array.isArray(value)) return value.map((one) => format(one, property, language, yes, no)).join(", ") || undefined;
   const code = property.oneOf?.find((option) => option.const === value);
@@ -72,12 +78,16 @@ function time(text: string, kind: string | undefined, language: Language): strin
 
 function date(text: string, language: Language): string | undefined {
   const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
-  return parts ? shape(Date.UTC(+parts[1]!, +parts[2]! - 1, +parts[3]!), { dateStyle: "long", timeZone: "UTC" }, language) : undefined;
+  return parts
+    ? shape(Date.UTC(+parts[1]!, +parts[2]! - 1, +parts[3]!), { dateStyle: "long", timeZone: "UTC" }, language)
+    : undefined;
 }
 
 function moment(text: string, language: Language): string | undefined {
   const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : shape(at, { dateStyle: "medium", timeStyle: "short", timeZone: CITY_TIME }, language);
+  return Number.isNaN(at)
+    ? undefined
+    : shape(at, { dateStyle: "medium", timeStyle: "short", timeZone: CITY_TIME }, language);
 }
 
 function shape(at: number, options: Intl.DateTimeFormatOptions, language: Language): string {

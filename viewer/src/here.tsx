@@ -17,7 +17,13 @@ export function Here() {
   }, [asked?.lon, asked?.lat]);
   if (!asked) return null;
   return (
-    <section ref={card} tabIndex={-1} class="card here" aria-label={say("here")} onKeyDown={(event) => event.key === "Escape" && close()}>
+    <section
+      ref={card}
+      tabIndex={-1}
+      class="card here"
+      aria-label={say("here")}
+      onKeyDown={(event) => event.key === "Escape" && close()}
+    >
       <div class="bar">
         <h2>{say("here")}</h2>
         <span class="place">{degrees(asked.lon, asked.lat)}</span>
@@ -28,7 +34,11 @@ export function Here() {
       <div class="scroll" aria-live="polite" tabIndex={0} role="group" aria-label={say("here")}>
         {asked.found.length === 0 && <p class="hint">{say("nothingHere")}</p>}
         {asked.found.map((found, place) => (
-          <Feature key={`${asked.lon}/${asked.lat}/${found.layer}/${found.id ?? place}`} found={found} open={place === 0} />
+          <Feature
+            key={`${asked.lon}/${asked.lat}/${found.layer}/${found.id ?? place}`}
+            found={found}
+            open={place === 0}
+          />
         ))}
       </div>
     </section>

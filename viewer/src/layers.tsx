@@ -94,9 +94,13 @@ export function Sign({ swatch }: { swatch: Swatch | undefined }) {
   const dash = dashed ? "4 2.5" : undefined;
   return (
     <svg class="swatch" viewBox="0 0 20 14" aria-hidden="true">
-      {shape === "fill" && <rect x="1" y="1" width="18" height="12" rx="2.5" fill={color} stroke={outline} stroke-dasharray={dash} />}
+      {shape === "fill" && (
+        <rect x="1" y="1" width="18" height="12" rx="2.5" fill={color} stroke={outline} stroke-dasharray={dash} />
+      )}
       {shape === "line" && outline !== "none" && <path d="M1 7h18" stroke={outline} stroke-width="6" />}
-      {shape === "line" && <path d="M1 7h18" stroke={color} stroke-width={outline === "none" ? 2.5 : 4} stroke-dasharray={dash} />}
+      {shape === "line" && (
+        <path d="M1 7h18" stroke={color} stroke-width={outline === "none" ? 2.5 : 4} stroke-dasharray={dash} />
+      )}
       {shape === "circle" && <circle cx="10" cy="7" r="5" fill={color} stroke={outline} stroke-width="1.5" />}
     </svg>
   );

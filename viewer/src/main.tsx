@@ -17,7 +17,10 @@ const library = import("./map");
 async function load(): Promise<boolean> {
   const [wantedLanguage, wantedTheme] = [language.value, theme.value];
   try {
-    const [sheet, catalogue] = await Promise.all([fetchStyle(wantedLanguage, wantedTheme), fetchCollections(wantedLanguage)]);
+    const [sheet, catalogue] = await Promise.all([
+      fetchStyle(wantedLanguage, wantedTheme),
+      fetchCollections(wantedLanguage),
+    ]);
     if (wantedLanguage !== language.value || wantedTheme !== theme.value) return true;
     [style.value, collections.value, serverAway.value] = [sheet, catalogue, false];
     return true;

@@ -63,7 +63,9 @@ function controls(map: MapLibre): Controls {
 function dressed(style: StyleSpecification): StyleSpecification {
   const on = state.shown.value;
   const layers = style.layers.map((layer) =>
-    "source" in layer ? { ...layer, layout: { ...layer.layout, visibility: on.has(layer.source) ? "visible" : "none" } } : layer,
+    "source" in layer
+      ? { ...layer, layout: { ...layer.layout, visibility: on.has(layer.source) ? "visible" : "none" } }
+      : layer,
   ) as StyleSpecification["layers"];
   const sources = { ...nameless(style.sources), [SELECTION]: { type: "geojson", data: selection() } as const };
   return { ...style, sources, layers: [...layers, ...selectionLayers()] };
@@ -140,7 +142,8 @@ function keepLayers(map: MapLibre): void {
     for (const layer of map.getStyle().layers) {
       if (!("source" in layer) || layer.source === SELECTION) continue;
       const visibility = on.has(layer.source) ? "visible" : "none";
-      if (map.getLayoutProperty(layer.id, "visibility") !== visibility) map.setLayoutProperty(layer.id, "visibility", visibility);
+      if (map.getLayoutProperty(layer.id, "visibility") !== visibility)
+        map.setLayoutProperty(layer.id, "visibility", visibility);
     }
   };
   map.once("style.load", apply);
@@ -185,7 +188,9 @@ function answerClicks(map: MapLibre): void {
 }
 
 function pointLayers(map: MapLibre): string[] {
-  const circles = state.style.value!.layers.filter((layer) => layer.type === "circle" && state.shown.value.has(layer.source));
+  const circles = state.style.value!.layers.filter(
+    (layer) => layer.type === "circle" && state.shown.value.has(layer.source),
+  );
   return circles.map(({ id }) => id).filter((id) => map.getLayer(id));
 }
 
@@ -198,7 +203,9 @@ function under(map: MapLibre, { x, y }: { x: number; y: number }): MapGeoJSONFea
   const answering = ({ source }: MapGeoJSONFeature) => state.cards.value.get(source)?.clickable ?? false;
   const areal = ({ geometry }: MapGeoJSONFeature) => geometry.type === "Polygon" || geometry.type === "MultiPolygon";
   const inside = new Set(map.queryRenderedFeatures([x, y]).map(key));
-  return map.queryRenderedFeatures(box).filter((feature) => answering(feature) && (!areal(feature) || inside.has(key(feature))));
+  return map
+    .queryRenderedFeatures(box)
+    .filter((feature) => answering(feature) && (!areal(feature) || inside.has(key(feature))));
 }
 
 function key({ source, id }: MapGeoJSONFeature): string {

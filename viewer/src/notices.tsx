@@ -36,7 +36,9 @@ function Away() {
 
 function Broken() {
   const of = (closed: boolean) =>
-    [...broken.value].filter(([, status]) => (status === 401 || status === 403) === closed).map(([name]) => title(name));
+    [...broken.value]
+      .filter(([, status]) => (status === 401 || status === 403) === closed)
+      .map(([name]) => title(name));
   const [failed, closed] = [of(false), of(true)];
   return (
     <>

@@ -42,13 +42,22 @@ const words = {
     "The full attributes could not be loaded; these are the ones on the map.",
   ],
   needsRight: ["Lớp này cần quyền truy cập.", "This layer needs a right of access."],
-  grouped: ["Nhiều đối tượng được gộp ở mức phóng này; phóng to để xem từng đối tượng.", "Several features stand as one at this zoom; zoom in to see each."],
+  grouped: [
+    "Nhiều đối tượng được gộp ở mức phóng này; phóng to để xem từng đối tượng.",
+    "Several features stand as one at this zoom; zoom in to see each.",
+  ],
   yes: ["Có", "Yes"],
   no: ["Không", "No"],
   notices: ["Thông báo", "Notices"],
   loading: ["Đang tải bản đồ…", "Loading the map…"],
-  serverAway: ["Không kết nối được máy chủ. Bản đồ sẽ tự thử lại.", "The server cannot be reached. The map keeps trying."],
-  layerBroken: ["Chưa tải được: {layers}. Bản đồ sẽ tự thử lại.", "Could not be loaded: {layers}. The map keeps trying."],
+  serverAway: [
+    "Không kết nối được máy chủ. Bản đồ sẽ tự thử lại.",
+    "The server cannot be reached. The map keeps trying.",
+  ],
+  layerBroken: [
+    "Chưa tải được: {layers}. Bản đồ sẽ tự thử lại.",
+    "Could not be loaded: {layers}. The map keeps trying.",
+  ],
   layerClosed: ["Cần quyền truy cập: {layers}.", "A right of access is needed: {layers}."],
   noWebGl: [
     "Trình duyệt này không vẽ được bản đồ (thiếu WebGL). Dữ liệu vẫn xem được trong danh mục các lớp.",

@@ -1,0 +1,147 @@
+"""The set-up scripts: which Python they take, and what they say when they cannot go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mapserver.settings import ROOT
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder of programs with a space in its path, as the whole PATH: only what the scripts need."""
+    folder = tmp_path / "my programs"
+    folder.mkdir()
+    for name in ("sh", "dirname", "cksum", "cat", "tr", "sed", "awk", "df", "id", "grep", "sort", "tail", "env", "rm"):
+        found = shutil.which(name)
+        assert found, name
+        script(folder / name, f'exec {found} "$@"')
+    return folder
+
+
+def script(path: Path, text: str) -> None:
+    """A program of the test's own. They are files, never links, so that writing one cannot reach the system's."""
+    assert not path.is_symlink()
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def setup(name: str, programs: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [programs / "sh", ROOT / "setup" / name, *arguments]
+    env = {"PATH": str(programs), "HOME": "/nonexistent", **environment}
+    return subprocess.run(command, env=env, text=True, capture_output=True, check=False, timeout=60)
+
+
+def test_the_newest_python_that_really_runs_is_taken(programs: Path) -> None:
+    script(programs / "python3.13", "echo 'shim: python3.13: command not found' >&2; exit 127")
+    script(programs / "python3.12", 'test "$2" != "${2#*ensurepip}" && exit 1; exit 0')
+    script(programs / f"python{VERSION}", f'exec {sys.executable} "$@"')
+    done = setup("python.sh", programs)
+    assert (done.returncode, done.stdout) == (0, f"{programs}/python{VERSION}\n")
+
+
+def test_a_python_of_another_version_than_its_name_is_not_taken(programs: Path) -> None:
+    other = "3.11" if VERSION != "3.11" else "3.12"
+    script(programs / f"python{other}", f'exec {sys.executable} "$@"')
+    script(programs / "python3", f'exec {sys.executable} "$@"')
+    assert setup("python.sh", programs).stdout == f"{programs}/python3\n"
+
+
+def test_a_python_too_old_is_said_in_one_line(programs: Path) -> None:
+    script(programs / "python3", 'test "$1" = -V && echo "Python 3.9.2" || exit 1')
+    done = setup("python.sh", programs)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11 to 3.13 with ssl and venv is needed" in done.stderr
+    assert done.stderr.endswith("found: Python 3.9.2\n")
+
+
+def test_a_chosen_python_that_does_not_do_is_refused(programs: Path) -> None:
+    done = setup("python.sh", programs, PYTHON="/bin/false")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "PYTHON=/bin/false is no Python 3.11 to 3.13" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ("", "there is no apt-get here"),
+        ("apt-get", "run `make setup` once as root, or install sudo"),
+    ],
+)
+def test_missing_packages_that_cannot_be_installed_are_said_in_one_line(programs: Path, there: str, words: str) -> None:
+    script(programs / "id", "echo 1000")
+    if there:
+        script(programs / there, "exit 1")
+    done = setup("packages.sh", programs, "test")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "gdal-bin" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_network_is_said_in_one_line(programs: Path) -> None:
+    script(programs / "id", "echo 0")
+    script(programs / "apt-get", "echo 'E: Could not resolve the mirror' >&2; exit 100")
+    done = setup("packages.sh", programs, "test")
+    assert done.returncode == 1
+    assert done.stdout.startswith("setup: missing: ")
+    assert (
+        done.stderr
+        == "setup: apt-get update failed (no network, or sudo was refused): E: Could not resolve the mirror\n"
+    )
+
+
+def test_what_is_installed_is_said_first_and_never_makes_a_cluster_of_debians(programs: Path, tmp_path: Path) -> None:
+    log = tmp_path / "apt.log"
+    script(programs / "id", "echo 0")
+    script(programs / "apt-get", f'echo "$*" >> "{log}"')
+    for name in ("mkdir", "tee"):
+        script(programs / name, f'echo {name} "$*" >> "{log}"; cat >/dev/null')
+    script(programs / "rm", f'echo rm "$*" >> "{log}"')
+    done = setup("packages.sh", programs, "test")
+    assert done.returncode == 0, done.stderr
+    asked = log.read_text().splitlines()
+    assert asked[0] == "update -q"
+    assert asked[-1] == "rm -f /etc/postgresql-common/createcluster.d/citymap.conf"
+    install = next(line for line in asked if line.startswith("install"))
+    told = next(line for line in done.stdout.splitlines() if "installing with apt: " in line)
+    assert install.split("--no-install-recommends ")[1].split() == told.split("installing with apt: ")[1].split()
+
+
+def test_a_full_disk_is_said(programs: Path) -> None:
+    script(programs / "df", "echo head; echo '/dev/x 100 90 10 90% /'")
+    done = subprocess.run(
+        [programs / "sh", "-c", f". '{ROOT}/setup/words.sh'; need_room '/some where' 3000"],
+        env={"PATH": str(programs)}, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "setup: only 10 MB are free on the disk of /some where; 3000 MB are needed\n",
+    )
+
+
+def test_a_second_set_up_of_the_environment_does_nothing() -> None:
+    if not (ROOT / ".venv/.citymap").exists():
+        pytest.skip("the environment was not made by setup/environment.sh; run `make setup`")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    before = (ROOT / ".venv/.citymap").stat().st_mtime_ns
+    command = ["sh", str(ROOT / "setup/environment.sh")]
+    done = subprocess.run(command, env=env, text=True, capture_output=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (ROOT / ".venv/.citymap").stat().st_mtime_ns == before
+
+
+def test_lock_files_hold_hashes_and_no_address() -> None:
+    for minor in (11, 12, 13):
+        text = (ROOT / f"requirements/py3{minor}.txt").read_text()
+        assert "--hash=sha256:" in text
+        assert "://" not in "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
