@@ -71,6 +71,7 @@ class Clock:
     """Reads wall clock and processor times; PostgreSQL's backends are counted once they have ended."""
 
     server: psutil.Process
+    dsn: str
 
     def now(self) -> Spent:
         ours = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -80,8 +81,18 @@ class Clock:
         return Spent(time.monotonic(), ours.ru_utime + ours.ru_stime + own, ended)
 
     def since(self, start: Spent) -> Spent:
+        wall = time.monotonic()
+        self._settle()
         now = self.now()
-        return Spent(now.wall - start.wall, now.client - start.client, now.server - start.server)
+        return Spent(wall - start.wall, now.client - start.client, now.server - start.server)
+
+    def _settle(self) -> None:
+        """Waits until no backend but our own is left."""
+        others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        deadline = time.monotonic() + 10
+        with psycopg.connect(self.dsn, autocommit=True) as conn:
+            while conn.execute(others).fetchone() != (1,) and time.monotonic() < deadline:
+                time.sleep(0.05)
 
 
 def citymap(database: Database, path: Path) -> None:
@@ -124,7 +135,7 @@ def cluster(layers: Catalogue) -> Iterator[tuple[Database, Clock]]:
         try:
             house.start()
             postmaster = int((house.place.data / "postmaster.pid").read_text().split()[0])
-            yield prepare(house.owner_dsn, layers, house.app_dsn), Clock(psutil.Process(postmaster))
+            yield prepare(house.owner_dsn, layers, house.app_dsn), Clock(psutil.Process(postmaster), house.owner_dsn)
         finally:
             house.stop()
 
@@ -142,7 +153,7 @@ Written by `python benchmarks/ingest.py`; do not edit. {count:,} points from a C
 {len(COLUMNS) - 2} columns and a place, into the layer `{LAYER}`, on {platform.system()} {platform.machine()} with
 {os.cpu_count()} cores; seconds of wall clock and of processors, the two programs by turns.
 
-| round | `citymap ingest` | its CPU, and PostgreSQL's | `ogr2ogr` + the same indexes | its CPU, and PostgreSQL's | ratio |
+| round | `citymap ingest` | CPU, its own + PostgreSQL's | `ogr2ogr`, same indexes | CPU, its own + PostgreSQL's | ratio |
 |---|---|---|---|---|---|
 {rows}
 | **median** | **{here:.1f}** | | **{there:.1f}** | | **{here / there:.2f}** |

@@ -18,6 +18,8 @@ from mapserver.errors import BadCatalogue
 from mapserver.layer import GEOMETRIES, TYPES, Access, Column, Layer, Text, Tiles
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
+READ = re.compile(r'\blayers\."?([a-z][a-z0-9_]*)')
+"""A layer's table, named in the SQL of a view."""
 RESERVED = frozenset({"id", "geom", "ward_code", "bbox", "limit", "offset", "datetime", "filter", "crs", "f", "sortby"})
 WARD_CODE = Column(
     "ward_code",
@@ -201,7 +203,8 @@ def _column(name: str, raw: ColumnFile) -> Column:
 
 def _layer(path: Path, raw: LayerFile) -> Layer:
     columns = tuple(_column(name, column) for name, column in raw.columns.items())
-    view = path.with_suffix(".sql").exists()
+    question = path.with_suffix(".sql")
+    sql = question.read_text(encoding="utf-8").strip().rstrip(";") if question.exists() else ""
     return Layer(
         name=path.stem,
         title=raw.title.text(),
@@ -211,7 +214,7 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         licence=raw.licence,
         source=raw.source.text(),
         update=raw.update,
-        origin="raster" if raw.raster else "view" if view else "ingest",
+        origin="raster" if raw.raster else "view" if sql else "ingest",
         columns=(*columns, WARD_CODE) if raw.ward else columns,
         geometry=None if raw.raster or raw.geometry == "none" else raw.geometry,
         key=raw.key,
@@ -221,6 +224,8 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         writable=raw.writable,
         access=_access(raw.access),
         tiles=Tiles(raw.tiles.min_zoom, raw.tiles.max_zoom, raw.tiles.columns, raw.tiles.rank),
+        sql=sql,
+        reads=frozenset(READ.findall(sql)),
         folder=path.parent,
     )
 

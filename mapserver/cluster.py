@@ -5,7 +5,6 @@ after any kill. It knows no table: what stands in the database is the matter of 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,8 +14,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +23,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from mapserver.datafolder import folder
 from mapserver.errors import BadSetup
 
 OLDEST = 15
@@ -40,48 +39,6 @@ ROOM_BYTES = 1_500_000_000
 """Free disk that a new cluster and the city in it need."""
 FIRST_PORT, PORTS = 15432, 1000
 START_SECONDS = 60
-
-
-@contextmanager
-def lock(data: Path) -> Iterator[None]:
-    """Holds the data folder for this process alone. Raises BadSetup when another holds it."""
-    folder(data)
-    with (data / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadSetup(
-                "CITYMAP_DATA", f"{data} {_used_by(data)}; stop that with `make stop`, or choose another folder"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-        file.truncate(0)
-
-
-def holder(data: Path) -> int | None:
-    """The process that holds the data folder, if one does."""
-    try:
-        with (data / "lock").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return None
-    except BlockingIOError:
-        text = (data / "lock").read_text()
-        return int(text) if text.isdigit() else None
-    except (FileNotFoundError, PermissionError):
-        return None
-
-
-def folder(data: Path) -> Path:
-    """The data folder, made when it is missing. Raises BadSetup when it cannot be."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadSetup("CITYMAP_DATA", f"{data} cannot be made: {error.strerror}") from error
-    if not os.access(data, os.W_OK | os.X_OK):
-        raise BadSetup("CITYMAP_DATA", f"{data} cannot be written by this user; choose another folder")
-    return data
 
 
 def programs(major: str | None = None) -> Path:
@@ -412,11 +369,6 @@ def _digest(path: Path) -> str:
 
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "''")
-
-
-def _used_by(data: Path) -> str:
-    pid = holder(data)
-    return f"is in use by another citymap (process {pid})" if pid else "is in use by another citymap"
 
 
 def _room(path: Path) -> None:

@@ -6,7 +6,6 @@ spatial reference rows are added; a row that was there is never touched, and a m
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from mapserver import crs, tables
 from mapserver.catalogue import Catalogue, Problem
-from mapserver.cluster import APP, OLDEST, Cluster, lock
+from mapserver.cluster import APP, OLDEST, Cluster
+from mapserver.datafolder import held, holder, wait_for_commands
 from mapserver.errors import BadCatalogue, BadSetup
 from mapserver.layer import Layer
 from mapserver.settings import Settings
@@ -54,15 +54,16 @@ class Database:
 def started(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """(admin, app) addresses of the database of these settings, as it is, for one command.
 
-    A private cluster that runs is used; else it is started, then stopped. app is None on a foreign PostGIS."""
+    The private cluster of a server is used; else it is started, then stopped. app is None on a foreign PostGIS."""
     if settings.database_url:
         yield settings.database_url, None
         return
+    wait_for_commands(settings.data)
     cluster = Cluster(settings.data)
-    if cluster.running:
+    if cluster.running and holder(settings.data):
         yield cluster.owner_dsn, cluster.app_dsn
         return
-    with lock(settings.data):
+    with held(settings.data, "command"):
         try:
             cluster.start()
             yield cluster.owner_dsn, cluster.app_dsn
@@ -321,18 +322,11 @@ def _never_filled(conn: Connection, layer: Layer) -> bool:
 def _ordered_views(catalogue: Catalogue) -> list[Layer]:
     """View layers, each after the views that it reads."""
     views = {layer.name: layer for layer in catalogue.vector if layer.origin == "view"}
-    reads = {
-        name: {other for other in views if other != name and _reads(layer, other)} for name, layer in views.items()
-    }
+    reads = {name: (layer.reads & views.keys()) - {name} for name, layer in views.items()}
     try:
         return [views[name] for name in TopologicalSorter(reads).static_order()]
     except CycleError as error:
         raise BadCatalogue("", f"these views read each other in a circle: {', '.join(error.args[1])}") from error
-
-
-def _reads(layer: Layer, other: str) -> bool:
-    body = (layer.folder / f"{layer.name}.sql").read_text(encoding="utf-8")
-    return re.search(rf'\b{tables.SCHEMA}\."?{other}\b', body) is not None
 
 
 def _run(conn: Connection, statements: list[str]) -> None:

@@ -154,6 +154,10 @@ class Layer:
     """May be written through the API by a token with the right; then its rows are precious."""
     access: Access = Access()
     tiles: Tiles = Tiles()
+    sql: str = ""
+    """The SELECT of a view."""
+    reads: frozenset[str] = frozenset()
+    """The layers that a view reads."""
     folder: Path = field(default=Path(), compare=False)
     """The folder of the layer files this one was read from."""
 

@@ -22,8 +22,9 @@ import psutil
 import psycopg
 
 from mapserver.catalogue import Catalogue, catalogue
-from mapserver.cluster import Cluster, holder, lock
+from mapserver.cluster import Cluster
 from mapserver.database import Database, prepare
+from mapserver.datafolder import held, holder
 from mapserver.errors import BadSetup
 from mapserver.settings import ROOT, Settings
 
@@ -72,7 +73,7 @@ class Serving:
 
     def run(self) -> None:
         """Starts everything in order and watches over it; never returns of itself."""
-        self.house.enter_context(lock(self.settings.data))
+        self.house.enter_context(held(self.settings.data, "server"))
         _end_leftovers(self.settings.data)
         _port_is_free(self.settings.host, self.settings.port)
         database = self._database()
@@ -157,16 +158,16 @@ def serve(settings: Settings, say: Say) -> None:
 def stop(settings: Settings) -> bool:
     """Stops whatever serves from the data folder, and what such a server left; whether there was anything."""
     data = settings.data.resolve()
-    pid = holder(data)
-    if pid is not None:
-        _end(pid)
+    serving = holder(data)
+    if serving is not None:
+        _end(serving.pid)
     found = _end_leftovers(data)
     if not (data / "cluster.json").exists():
-        return found or pid is not None
+        return found or serving is not None
     cluster = Cluster(data)
     running = cluster.running
     cluster.stop()
-    return found or running or pid is not None
+    return found or running or serving is not None
 
 
 def never_loaded(database: Database, layers: Catalogue) -> list[str]:

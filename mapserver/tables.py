@@ -136,11 +136,10 @@ def _write_grants(layer: Layer) -> list[str]:
 
 def view(layer: Layer) -> list[str]:
     """Statements that make (or make again) a view layer out of its `layers/<name>.sql`."""
-    body = (layer.folder / f"{layer.name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
     names = ["id", *(column.name for column in layer.columns), *(["geom"] if layer.geometry else [])]
     return [
         f"DROP VIEW IF EXISTS {layer.table}",
-        f"CREATE VIEW {layer.table} AS SELECT {', '.join(map(quoted, names))} FROM (\n{body}\n) AS answer",
+        f"CREATE VIEW {layer.table} AS SELECT {', '.join(map(quoted, names))} FROM (\n{layer.sql}\n) AS answer",
         f"COMMENT ON VIEW {layer.table} IS {literal(f'{layer.title.vi} / {layer.title.en}')}",
     ]
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from conftest import foreign, until
 from mapserver import cluster as clusters
 from mapserver import crs, tables
 from mapserver.catalogue import Catalogue
-from mapserver.cluster import APP, SOCKET_BYTES, Cluster, holder, lock, tuning
-from mapserver.database import Database, prepare, renew
+from mapserver.cluster import APP, SOCKET_BYTES, Cluster, tuning
+from mapserver.database import Database, prepare, renew, started
+from mapserver.datafolder import Holder, held, holder
 from mapserver.errors import BadCatalogue, BadSetup
+from mapserver.settings import settings
 
 pytestmark = pytest.mark.postgis
 BEN_THANH = {9210: (603514.537, 1191410.466), 5899: (384785.358, 1191448.640)}
@@ -157,11 +160,31 @@ def test_a_closed_home_moves_the_cluster_and_keeps_it_there(house: Path, monkeyp
 
 def test_a_data_folder_is_held_by_one_server(house: Path) -> None:
     data = house / "held"
-    with lock(data):
-        assert holder(data) == os.getpid()
-        with pytest.raises(BadSetup, match=rf"in use by another citymap \(process {os.getpid()}\)"), lock(data):
+    with held(data, "server"):
+        assert holder(data) == Holder(os.getpid(), "server")
+        words = rf"in use by another citymap \(process {os.getpid()}\)"
+        with pytest.raises(BadSetup, match=words), held(data, "server"):
             pass
     assert holder(data) is None
+
+
+def test_commands_wait_for_each_other(house: Path) -> None:
+    """Two at once on a stopped cluster: the second must not find PostgreSQL stopped under it by the first."""
+    chosen = settings(data=house / "two commands")
+    with started(chosen) as (first, _):
+        second = threading.Thread(target=lambda: answers.append(asked()))
+        answers: list[object] = []
+
+        def asked() -> object:
+            with started(chosen) as (dsn, _):
+                return value(dsn, "SELECT 42")
+
+        second.start()
+        assert value(first, "SELECT pg_sleep(0.5)::text || 'slept'") == "slept"
+        assert not answers
+    second.join(60)
+    assert answers == [42]
+    assert not Cluster(chosen.data).running
 
 
 def test_a_full_disk_is_said_before_anything_is_made(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,16 +237,19 @@ def test_the_web_workers_role_sees_nothing_but_what_a_caller_may(database: Calla
 
 
 def test_everything_in_the_layers_schema_belongs_to_the_loader(database: Callable[..., Database]) -> None:
-    query = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace IN ('layers'::regnamespace, 'citymap'::regnamespace)"
+    ours = "relnamespace IN ('layers'::regnamespace, 'citymap'::regnamespace)"
+    query = f"SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE {ours}"
     assert value(database().owner_dsn, query) == tables.LOADER
 
 
 def test_a_broken_promise_is_refused_with_its_remedy(database: Callable[..., Database], layers: Catalogue) -> None:
     made = database()
     with psycopg.connect(made.owner_dsn) as conn:
-        conn.execute(
-            "INSERT INTO citymap.load (layer, mode, source, who, finished_at) VALUES ('wards', 'replace', 's', 'w', now())"
-        )
+        columns = "layer, mode, source, who, finished_at"
+        conn.execute(f"INSERT INTO citymap.load ({columns}) VALUES ('wards', 'replace', 's', 'w', now())".encode())
+        for layer in layers:
+            if layer.origin == "view":
+                conn.execute(f"DROP VIEW IF EXISTS {layer.table} CASCADE".encode())
         conn.execute("ALTER TABLE layers.wards DROP COLUMN name_en")
         conn.execute("ALTER TABLE layers.wards ALTER COLUMN population TYPE text")
         conn.execute("DROP INDEX layers.wards_geom_idx")
@@ -243,13 +269,15 @@ def test_a_never_loaded_table_follows_its_layer_file(database: Callable[..., Dat
     fewer = replace(wards, columns=tuple(c for c in wards.columns if c.name != "population"))
     wider = replace(fewer, columns=(*fewer.columns, replace(wards.by_name["population"], type="number", name="people")))
     prepare(made.admin_dsn, Catalogue({**layers.layers, "wards": wider}), made.app_dsn)
-    query = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'layers.wards'::regclass AND attname = 'people'"
+    people = "attrelid = 'layers.wards'::regclass AND attname = 'people'"
+    query = f"SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE {people}"
     assert value(made.owner_dsn, query) == "double precision"
 
 
 def test_a_second_preparation_changes_nothing(database: Callable[..., Database], layers: Catalogue) -> None:
     made = database()
-    query = "SELECT string_agg(oid::text || xmin::text, ',' ORDER BY oid) FROM pg_class WHERE relnamespace = 'layers'::regnamespace"
+    rows = "FROM pg_class WHERE relnamespace = 'layers'::regnamespace"
+    query = f"SELECT string_agg(oid::text || xmin::text, ',' ORDER BY oid) {rows}"
     before = value(made.owner_dsn, query)
     prepare(made.admin_dsn, layers, made.app_dsn)
     assert value(made.owner_dsn, query) == before

@@ -15,12 +15,12 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query filters cql2 parameters features tables styles text times values faults headers negotiation reference shapes"
+        "query projection filters cql2 parameters features tables styles text times values faults headers negotiation reference shapes"
     ),
     "voice": "statements edits",
     "hands": (
         "store loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
-        "reading_tables wholeness scripts cluster database migrations backup raster tokens"
+        "reading_tables wholeness scripts datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",
     "roof": "app asgi cli commands serving filling",

@@ -129,15 +129,32 @@ def test_a_full_disk_is_said(programs: Path) -> None:
     )
 
 
-def test_a_second_set_up_of_the_environment_does_nothing() -> None:
-    if not (ROOT / ".venv/.citymap").exists():
-        pytest.skip("the environment was not made by setup/environment.sh; run `make setup`")
-    env = {name: value for name, value in os.environ.items() if name != "PYTHON"}
-    before = (ROOT / ".venv/.citymap").stat().st_mtime_ns
-    command = ["sh", str(ROOT / "setup/environment.sh")]
-    done = subprocess.run(command, env=env, text=True, capture_output=True, check=False, cwd="/")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (ROOT / ".venv/.citymap").stat().st_mtime_ns == before
+def test_an_environment_is_made_once_and_again_when_its_lock_or_place_changes(tmp_path: Path) -> None:
+    """A project of its own, whose lock files name no package, in a folder with spaces and diacritics."""
+    project = tmp_path / "bản đồ của tôi"
+    shutil.copytree(ROOT / "setup", project / "setup")
+    (project / "requirements").mkdir()
+    lock = project / "requirements" / f"py{VERSION.replace('.', '')}.txt"
+    lock.write_text("# nothing\n")
+
+    def made(folder: Path) -> str:
+        command = ["sh", folder / "setup" / "environment.sh"]
+        env = {**os.environ, "PYTHON": sys.executable}
+        done = subprocess.run(command, env=env, text=True, capture_output=True, check=True, cwd="/")
+        return done.stdout
+
+    assert "installing" in made(project)
+    assert made(project) == ""
+    lock.write_text("# still nothing\n")
+    assert "installing" in made(project)
+    project.rename(tmp_path / "elsewhere")
+    assert "installing" in made(tmp_path / "elsewhere")
+    path = subprocess.run(
+        [tmp_path / "elsewhere/.venv/bin/python", "-c", "import sys; print(sys.path)"],
+        capture_output=True, text=True, check=True, cwd="/",
+    ).stdout  # fmt: skip
+    assert str(tmp_path / "elsewhere") in path
+    assert "bản đồ" not in path
 
 
 def test_lock_files_hold_hashes_and_no_address() -> None:

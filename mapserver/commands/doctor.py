@@ -16,6 +16,7 @@ import typer
 
 from mapserver import cluster, crs, database
 from mapserver.catalogue import Catalogue, read
+from mapserver.datafolder import holder
 from mapserver.errors import BadSetup
 from mapserver.settings import ROOT, Settings, settings
 
@@ -80,8 +81,8 @@ def _data(chosen: Settings) -> Iterator[Finding]:
         yield from _database(chosen.database_url, private=False)
         return
     data = chosen.data.resolve()
-    pid = cluster.holder(data)
-    yield Finding("data folder", f"{data}{f', served by process {pid}' if pid else ', served by nobody'}")
+    now = holder(data)
+    yield Finding("data folder", f"{data}, used by {f'a {now.what}, process {now.pid}' if now else 'nobody'}")
     if not (data / "cluster.json").exists():
         yield Finding("database", "not made yet; `make run` makes it")
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mapserver import database
+from mapserver import database, styles
 from mapserver.catalogue import Catalogue, catalogue, json_schema, read
 from mapserver.errors import BadCatalogue, BadQuery
 from mapserver.reference import page
@@ -27,9 +27,10 @@ def listed() -> None:
 def check(
     tables: Annotated[bool, typer.Option(help="Compare with the tables in the database, too.")] = False,
 ) -> None:
-    """Say every problem of the layer files (and of their tables); exit code 1 when there is one."""
+    """Say every problem of the layer files and styles (and tables); exit code 1 when there is one."""
     chosen = settings()
     layers, problems = read(chosen.layers)
+    problems += styles.faults(Catalogue(layers))
     if problems:
         raise BadCatalogue("", "\n".join(map(str, problems)))
     if tables:

@@ -40,6 +40,10 @@ class Extent:
     last: str | None = None
 
 
+Load = tuple[bytes | None, ...]
+"""One row of statements.LOADS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What is known of one layer today."""
@@ -103,7 +107,7 @@ class FactBook:
         layers = {}
         for layer in self._catalogue:
             extent, grid = await self._extent(layer, repr(loads.get(layer.name)) if layer.origin != "view" else stamp)
-            layers[layer.name] = _fact(loads.get(layer.name), extent, grid)
+            layers[layer.name] = _fact(_load_of(layer, loads), extent, grid)
         return Facts(layers, hashlib.blake2b(repr(layers).encode(), digest_size=8).hexdigest())
 
     async def _extent(self, layer: Layer, stamp: str) -> tuple[Extent, Grid | None]:
@@ -130,11 +134,23 @@ class FactBook:
         return Extent(box, _text(first) or None, _text(last) or None), None
 
 
-def _fact(load: tuple[bytes | None, ...] | None, extent: Extent, grid: Grid | None) -> Fact:
+def _load_of(layer: Layer, loads: Mapping[str, Load]) -> Load | None:
+    """The newest load of a layer; a view is as synthetic, and as fresh, as what it reads."""
+    if layer.origin != "view":
+        return loads.get(layer.name)
+    read = [loads[name] for name in sorted(layer.reads) if name in loads]
+    if not read:
+        return None
+    synthetic = b"true" if any(load[1] == b"true" for load in read) else b"false"
+    sources = ", ".join(dict.fromkeys(_text(load[2]) for load in read))
+    return layer.name.encode(), synthetic, sources.encode(), max(load[3] or b"" for load in read), None
+
+
+def _fact(load: Load | None, extent: Extent, grid: Grid | None) -> Fact:
     if load is None:
         return Fact(extent, grid=grid)
     _, synthetic, source, finished, rows = map(_text, load)
-    return Fact(extent, synthetic == "true", source, _rfc3339(finished), int(rows or 0), grid)
+    return Fact(extent, synthetic == "true", source, _rfc3339(finished), int(rows) if rows else None, grid)
 
 
 def _text(value: bytes | None) -> str:
