@@ -30,16 +30,17 @@ check: ## The quick part: format, lint, types, floors, generated files
 	$(PYTEST) -q -p no:cacheprovider tests/test_house_*.py
 
 units: ## The tests, on two cores
-	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile
 
-conformance: setup ## The OGC checks, in full
-	CITYMAP_LONG=1 $(PYTEST) -k conformance
+conformance: setup ## The checks of the standards, in full
+	CITYMAP_LONG=1 $(PYTEST) tests/test_ogc_doors.py tests/test_documents.py tests/test_openapi.py tests/test_items.py \
+		tests/test_writing.py tests/test_features.py tests/test_clients.py
 
-fuzz: setup ## Requests made to break the server, in full
-	CITYMAP_LONG=1 $(PYTEST) -k fuzz
+fuzz: setup ## Requests and files made to break the server, in full
+	CITYMAP_LONG=1 $(PYTEST) tests/test_attack.py tests/test_bad_input.py tests/test_cql2.py tests/test_parameters.py
 
-bench: setup ## Measure; nothing is asserted
-	CITYMAP_LONG=1 $(PYTEST) -s -k bench
+bench: setup ## Measure beside ogr2ogr, and write docs/ingest-speed.md
+	for benchmark in benchmarks/*.py; do .venv/bin/python "$$benchmark" || exit 1; done
 
 real: setup ## The real input, whole (CITYMAP_REAL_DATA, default ../shared/data)
 	$(PYTEST) -m real

@@ -6,6 +6,7 @@ only; it never mixes two cities."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -73,12 +74,11 @@ def restore(admin_dsn: str, data: Path, file: Path) -> Backup:
     if there:
         raise BadQuery("CITYMAP_DATA", "a city is there already; restore into an empty data folder or database")
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as room:
-        with tarfile.open(file) as tar:
-            tar.extractall(room, filter="data")
+        _unpack(file, Path(room))
         arguments = ("--single-transaction", "--exit-on-error", f"--dbname={conninfo_to_dict(admin_dsn)['dbname']}")
         _program("pg_restore", admin_dsn, *arguments, str(Path(room) / DUMP))
         (data / FOLDER).mkdir(exist_ok=True)
-        for raster in (Path(room) / FOLDER).glob("*"):
+        for raster in Path(room).glob("*.tif"):
             raster.replace(data / FOLDER / raster.name)
     return about
 
@@ -115,6 +115,16 @@ def _pack(whole: Path, room: Path, rasters: Path) -> None:
             tar.add(room / name, name)
         if rasters.is_dir():
             tar.add(rasters, FOLDER)
+
+
+def _unpack(file: Path, room: Path) -> None:
+    """The dump and the rasters, each under its own bare name, whatever path the file gives it."""
+    with tarfile.open(file) as tar:
+        for member in tar:
+            name, content = Path(member.name).name, tar.extractfile(member)
+            if content is not None and (name == DUMP or name.endswith(".tif")):
+                with (room / name).open("xb") as target:
+                    shutil.copyfileobj(content, target)
 
 
 def _program(name: str, dsn: str, *arguments: str) -> None:

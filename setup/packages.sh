@@ -26,6 +26,7 @@ for_tests() {
     command -v chromium >/dev/null || echo chromium
     [ -d /usr/share/fonts/truetype/noto ] || echo fonts-noto-core
     command -v docker-compose >/dev/null || echo docker-compose
+    ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || echo libatomic1 # for the driver of the browser tests
 }
 
 newest_postgis() { # the packages of the newest PostgreSQL that this distribution has PostGIS for

@@ -26,14 +26,19 @@ from mapserver.settings import ROOT, Settings, settings
 
 HOUSE = "CITYMAP_TEST_HOUSE"
 """Environment name by which all processes of one run find its folder."""
+LONG = "CITYMAP_LONG"
+"""Environment name that, at 1, asks for the long suites in full."""
 TEMPLATE, TOY = "template_house", "toy"
 TOY_SCALE = 0.02
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes its folder, readable by the database's user; xdist's workers inherit it."""
+    """The first process of a run makes its folder, readable by the database's user; xdist's workers inherit it.
+
+    Programs of the environment (node, npm) come before the system's; settings of the operator do not reach a test."""
     for name in ("DATABASE_URL", "CITYMAP_DATA", "CITYMAP_URL", "HOST", "PORT"):
         os.environ.pop(name, None)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if not hasattr(config, "workerinput"):
         house = Path(tempfile.mkdtemp(prefix="citymap-tests-"))
         house.chmod(0o755)
@@ -173,6 +178,11 @@ def until(true: Callable[[], object], what: str, seconds: float = 150) -> None:
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
+
+
+def amount(sample: int, full: int) -> int:
+    """How much of a long suite to run: the seeded sample of CI, or everything (`make conformance`, `make fuzz`)."""
+    return full if os.environ.get(LONG) == "1" else sample
 
 
 def free_port() -> int:

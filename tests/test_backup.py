@@ -72,7 +72,9 @@ def fingerprints(dsn: str) -> dict[str, object]:
 def test_every_precious_table_is_in_a_backup(city: Database, data: Path, tmp_path: Path, layers: Catalogue) -> None:
     backup(city, data, tmp_path / "city.tar")
     with tarfile.open(tmp_path / "city.tar") as tar:
-        tar.extract(DUMP, tmp_path, filter="data")
+        dump = tar.extractfile(DUMP)
+        assert dump is not None
+        (tmp_path / DUMP).write_bytes(dump.read())
     listed = subprocess.run(
         [programs() / "pg_restore", "-l", tmp_path / DUMP], capture_output=True, text=True, check=True
     )

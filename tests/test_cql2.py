@@ -16,7 +16,7 @@ import cql2 as other
 import psycopg
 import pytest
 import shapely
-from conftest import fresh
+from conftest import amount, fresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -130,7 +130,7 @@ def test_long_chains_are_not_deep():
     assert isinstance(cql2.parsed(" OR ".join(f"rings = {i}" for i in range(900))), Call)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=amount(300, 5000), deadline=None)
 @given(st.text(alphabet="()'\"=<>,.0aANDORNOT \\%{}[]:\x00é", max_size=50))
 def test_any_text_is_an_expression_or_a_bad_query(text):
     try:
@@ -385,7 +385,9 @@ def plant(dsn: str) -> None:
 
 @pytest.mark.postgis
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=amount(200, 5000),
+    deadline=None,
+    suppress_health_check=[*HealthCheck],
 )
 @given(case=expressions())
 def test_a_random_expression_finds_what_the_oracle_finds(forest, case):

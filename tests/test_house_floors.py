@@ -15,7 +15,8 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query projection filters cql2 parameters features tables styles text times values faults headers negotiation reference shapes"
+        "query projection filters cql2 parameters features tables styles text times values faults headers negotiation "
+        "coding reference shapes"
     ),
     "voice": "statements edits",
     "hands": (

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import shapely
 import shapely.geometry
+from conftest import amount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -122,8 +123,6 @@ def regrouped(pages: list[list[int]], limit: int) -> list[list[int]]:
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer.columns], ids=name_of)
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_sorted_by_any_column_no_feature_is_lost_or_repeated(http, layer, sign, number_stored):
-    if number_stored(layer.name) > 20_000:
-        pytest.skip("too long for CI; `make conformance` walks it")
     column = next((c for c in layer.columns if not c.required and c.type != "text[]"), layer.columns[0])
     url = f"/collections/{layer.name}/items?limit=1999&sortby={sign}{column.name}&properties={column.name}"
     found = [(f["id"], f["properties"][column.name]) for body in walked(http, url) for f in body["features"]]
@@ -139,7 +138,7 @@ BOXES = st.tuples(st.floats(106.2, 107.4), st.floats(9.9, 11.4), st.floats(0.000
 
 
 @pytest.mark.parametrize("layer", WITH_GEOMETRY, ids=name_of)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=amount(6, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(box=BOXES)
 def test_a_box_finds_what_shapely_finds(http, layer, stored, box):
     west, south, east, north = box[0], box[1], box[0] + box[2], box[1] + box[3]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+
+import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapserver.coding import KEPT, ONCE, coding, etag, matches
 from mapserver.errors import BadQuery, NotAcceptable
-from mapserver.http.answers import accepts_gzip
 from mapserver.negotiation import language, preferences, representation
 
 OFFERED = {"json": ("application/geo+json", "application/json"), "html": ("text/html",)}
@@ -63,14 +67,38 @@ def test_no_header_is_too_odd_to_read(header):
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("gzip", True),
-        ("br, gzip;q=0", False),
-        ("*", True),
-        ("*;q=0", False),
-        (None, False),
-        ("identity", False),
-        ("gzip;q=0, *", False),
+        ("gzip", "gzip"),
+        ("br, gzip;q=0", "br"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip;q=1, br;q=0.5", "gzip"),
+        ("*", "zstd"),
+        ("*;q=0", "identity"),
+        (None, "identity"),
+        ("identity", "identity"),
+        ("zstd;q=0, *", "br"),
+        (";;;", "identity"),
     ],
 )
-def test_gzip_is_sent_only_to_those_who_take_it(header, expected):
-    assert accepts_gzip(header) is expected
+def test_the_coding_is_one_that_the_client_takes(header, expected):
+    assert coding(header) == expected
+
+
+UNPACKED = {
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+    "zstd": lambda body: zstandard.ZstdDecompressor().decompress(body),
+}
+
+
+@pytest.mark.parametrize("packers", [ONCE, KEPT], ids=["once", "kept"])
+@pytest.mark.parametrize("name", UNPACKED)
+def test_what_is_packed_can_be_unpacked(packers, name):
+    body = "Đường Đồng Khởi ".encode() * 500
+    assert UNPACKED[name](packers[name](body)) == body
+
+
+def test_a_tag_is_known_in_any_coding_and_no_other_is():
+    assert all(matches(f'"x", W/{etag("abc", coded)}', "abc") for coded in ("identity", *ONCE))
+    assert matches("*", "abc")
+    assert not matches('"abcd", "ab"', "abc")
+    assert not matches(None, "abc")

@@ -87,6 +87,7 @@ def toy_layers(house: Path) -> Path:
         (house / "small city" / folder).mkdir(parents=True, exist_ok=True)
         for name in LAYERS:
             shutil.copy(ROOT / folder / f"{name}.{suffix}", house / "small city" / folder)
+    shutil.copy(ROOT / "styles/citymap.json", house / "small city/styles")
     return house / "small city" / "layers"
 
 
@@ -181,7 +182,8 @@ def test_a_later_start_loads_nothing_again(server: Running, filled: Place) -> No
 
 
 def test_commands_work_beside_a_running_server(server: Running, filled: Place) -> None:
-    assert filled.citymap("layers", "check", "--tables").stdout == f"{len(LAYERS)} layers, no problem\n"
+    checked = filled.citymap("layers", "check", "--tables")
+    assert checked.stdout == f"{len(LAYERS)} layers, no problem\n", checked.stderr
     doctor = filled.citymap("doctor")
     assert doctor.returncode == 0, doctor.stdout
     assert re.search(r"SRID 909210 +Bến Thành is 0\.\d\d mm off", doctor.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,23 @@ def programs(tmp_path: Path) -> Path:
     """A folder of programs with a space in its path, as the whole PATH: only what the scripts need."""
     folder = tmp_path / "my programs"
     folder.mkdir()
-    for name in ("sh", "dirname", "cksum", "cat", "tr", "sed", "awk", "df", "id", "grep", "sort", "tail", "env", "rm"):
+    for name in (
+        "sh",
+        "dirname",
+        "cksum",
+        "cat",
+        "tr",
+        "sed",
+        "awk",
+        "df",
+        "id",
+        "grep",
+        "sort",
+        "tail",
+        "env",
+        "rm",
+        "ls",
+    ):
         found = shutil.which(name)
         assert found, name
         script(folder / name, f'exec {found} "$@"')
@@ -162,3 +179,9 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
         text = (ROOT / f"requirements/py3{minor}.txt").read_text()
         assert "--hash=sha256:" in text
         assert "://" not in "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def test_the_make_targets_name_files_that_exist() -> None:
+    named = re.findall(r"\btests/test_\w+\.py", (ROOT / "Makefile").read_text())
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import Voronoi
 
 from ingest.city.plane import Array, to_lonlat, to_plane
 from ingest.city.units import links, new_units, old_units, unaccented
+
+if TYPE_CHECKING:
+    from scipy.spatial import Voronoi
 
 Labels = NDArray[np.int64]
 
@@ -34,6 +35,8 @@ OUTSIDE = -1
 @cache
 def pieces() -> gpd.GeoDataFrame:
     """One row per link of the reform: old_code, new_code, whole, and the ground that went that way. 493 rows."""
+    from scipy.spatial import Voronoi  # late: scipy takes a second to start, and only demo cities need it
+
     centres, halves = _ellipses()
     seeds = _seeds(centres, halves)
     voronoi = Voronoi(seeds)
@@ -124,6 +127,9 @@ def _nearest(seeds: Array, centres: Array, halves: Array) -> Labels:
 
 def _components(labels: Labels, voronoi: Voronoi) -> Labels:
     """A number for every patch of touching cells with one label."""
+    from scipy.sparse import coo_array  # late: scipy takes a second to start, and only demo cities need it
+    from scipy.sparse.csgraph import connected_components  # as above
+
     one, other = voronoi.ridge_points[labels[voronoi.ridge_points[:, 0]] == labels[voronoi.ridge_points[:, 1]]].T
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(len(labels), len(labels)))
     return connected_components(graph, directed=False)[1]

@@ -11,7 +11,6 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from scipy.ndimage import minimum_filter
 
 from ingest.city.plane import METRES, ORIGIN, Array, to_plane
 
@@ -47,6 +46,8 @@ class Ground:
 
 def ground(wards: gpd.GeoDataFrame) -> Ground:
     """The ground of a city whose wards these are (EPSG:4326)."""
+    from scipy.ndimage import minimum_filter  # late: scipy takes a second to start, and only demo cities need it
+
     west, south, east, north = wards.total_bounds + np.array([-1, -1, 1, 1]) * 3 * STEP_DEGREES
     shape = (int(np.ceil((north - south) / STEP_DEGREES)), int(np.ceil((east - west) / STEP_DEGREES)))
     upward = Affine(STEP_DEGREES, 0, west, 0, STEP_DEGREES, south)

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.spatial import KDTree
 
 from ingest.city.plane import Array, to_plane
 from ingest.city.streets import Words
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from scipy.spatial import KDTree
 
 SNAP_M = 350.0
 """A place this near to a real street moves beside it."""
@@ -56,6 +58,9 @@ class RealRoads:
     @cached_property
     def network(self) -> Network:
         """The larger roads as a graph: its largest connected part."""
+        from scipy.sparse import csr_array  # late: scipy takes a second to start, and only demo cities need it
+        from scipy.sparse.csgraph import connected_components  # as above
+
         large = self.ranks >= BUS_RANK
         corners, road = shapely.get_coordinates(self.lines[large], return_index=True)
         places, node = np.unique(np.round(corners, 1), axis=0, return_inverse=True)
@@ -81,10 +86,14 @@ class Network:
 
     @cached_property
     def _tree(self) -> KDTree:
+        from scipy.spatial import KDTree  # late: scipy takes a second to start, and only demo cities need it
+
         return KDTree(self.xy)
 
     def path(self, start: Array, end: Array, near_m: float) -> NDArray[np.int64]:
         """Nodes of the cheapest way between two places; empty when one of them is further than near_m from any node."""
+        from scipy.sparse.csgraph import dijkstra  # late: scipy takes a second to start, and only demo cities need it
+
         distance, (a, b) = self._tree.query(np.stack([start, end]))
         if (distance > near_m).any() or a == b:
             return np.empty(0, dtype=np.int64)

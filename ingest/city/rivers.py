@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from scipy.interpolate import CubicSpline
 
 from ingest.city.plane import Array, to_plane
 
@@ -53,6 +52,8 @@ def rivers() -> tuple[River, ...]:
 
 def _river(name: str, narrow_m: float, wide_m: float, sketch: tuple[tuple[float, float], ...]) -> River:
     """A smooth course through the sketched points, with meanders that fade out at both ends."""
+    from scipy.interpolate import CubicSpline  # late: scipy takes a second to start, and only demo cities need it
+
     points = to_plane(np.array(sketch))
     walked = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     along = np.linspace(0, walked[-1], max(40, int(walked[-1] / 150)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -11,62 +9,50 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mapserver.negotiation import preferences
+from mapserver.coding import KEPT, ONCE, Coding, coding, digest, etag, matches, worth_packing
 
-LEAST_COMPRESSED = 1024
-"""Smaller bodies are sent as they are (bytes)."""
 MOST_KEPT = 2000
 """Documents that a worker keeps; the one unused for longest goes first."""
-_COMPRESSIBLE = ("text/", "application/", "image/svg")
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A representation with everything that is computed only once about it."""
+    """A representation, and what is computed only once about it. packed: by coding, filled when asked for."""
 
     plain: bytes
     media_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    packed: bytes | None = None
-    etag: str = ""
+    headers: Mapping[str, str]
+    tag: str
+    packed: dict[Coding, bytes] = field(default_factory=dict)
+    kept: bool = True
+
+    def coded(self, wanted: Coding) -> bytes:
+        """The body in a coding."""
+        if wanted == "identity":
+            return self.plain
+        if wanted not in self.packed:
+            self.packed[wanted] = (KEPT if self.kept else ONCE)[wanted](self.plain)
+        return self.packed[wanted]
 
 
-def body(plain: bytes, media_type: str, headers: Mapping[str, str] | None = None, *, level: int = 6) -> Body:
-    """A body with its tag and its compressed form."""
-    squeezed = len(plain) >= LEAST_COMPRESSED and media_type.startswith(_COMPRESSIBLE)
-    packed = _gzip(plain, level) if squeezed else None
-    return Body(plain, media_type, headers or {}, packed, hashlib.blake2b(plain, digest_size=12).hexdigest())
+def body(plain: bytes, media_type: str, headers: Mapping[str, str] | None = None, *, kept: bool = True) -> Body:
+    """A body with its tag. kept: it will be sent often, and is packed harder."""
+    return Body(plain, media_type, headers or {}, digest(plain), kept=kept)
 
 
 def response(request: Request, said: Body) -> Response:
     """The body as this request may have it."""
-    packed = said.packed is not None and _takes_gzip(request.headers.get("accept-encoding"))
-    etag = f'"{said.etag}-gzip"' if packed else f'"{said.etag}"'
-    headers = {"cache-control": "no-cache", "etag": etag, **{k.lower(): v for k, v in said.headers.items()}}
-    if _known(request.headers.get("if-none-match"), said.etag):
+    packing = worth_packing(said.plain, said.media_type)
+    coded = coding(request.headers.get("accept-encoding")) if packing else "identity"
+    headers = {"cache-control": "no-cache", "etag": etag(said.tag, coded)}
+    headers |= {name.lower(): value for name, value in said.headers.items()}
+    if matches(request.headers.get("if-none-match"), said.tag):
         return Response(status_code=304, headers=headers)
-    sent = said.packed if packed and said.packed is not None else said.plain
-    if packed:
-        headers["content-encoding"] = "gzip"
+    sent = said.coded(coded)
+    if coded != "identity":
+        headers["content-encoding"] = coded
     headers |= {"content-type": said.media_type, "content-length": str(len(sent))}
     return Response(b"" if request.method == "HEAD" else sent, headers=headers)
-
-
-def _takes_gzip(header: str | None) -> bool:
-    weights = dict(reversed(preferences(header or "")))
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
-
-
-def _known(if_none_match: str | None, etag: str) -> bool:
-    if if_none_match is None:
-        return False
-    tags = [tag.strip().removeprefix("W/").replace('-gzip"', '"') for tag in if_none_match.split(",")]
-    return "*" in tags or f'"{etag}"' in tags
-
-
-def _gzip(plain: bytes, level: int) -> bytes:
-    squeeze = zlib.compressobj(level, zlib.DEFLATED, 31)
-    return squeeze.compress(plain) + squeeze.flush()
 
 
 class Shelf:

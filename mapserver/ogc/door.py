@@ -231,7 +231,7 @@ class Door:
             _drop_odd_range(request, file.stat().st_size)
             return FileResponse(file, media_type=media, filename=file.name)
         content = await self._pygeoapi.coverage(reader, layer, query.args)
-        return response(request, body(content, media, level=1))
+        return response(request, body(content, media, kept=False))
 
     async def tilesets(self, request: Request) -> Response:
         asked = await self._asked(request, PLAIN)

@@ -45,13 +45,13 @@ class FeaturePages:
             place = Place(where, reader.choose("Dữ liệu", "Features"), given, FORMS, pages.layer_trail(reader, layer))
             page = pages.feature_page(reader, layer, place) | {"turns": _turns(reader, query, where, given)}
             html = await self._pygeoapi.items_page(reader, self._beside(reader, query, page))
-            return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, level=1)
+            return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, kept=False)
         rows = await self._store.fetch(reader.caller, statements.items(query, reader.caller))
         found = collection(query, rows)
         links = [*_forms(reader, where, given), *_turn_links(reader, query, where, given, found)]
         features = {"type": "FeatureCollection", "features": found["features"], "links": links}
         text = await self._pygeoapi.features_ld(reader, layer, features, None)
-        return body(text.encode(), JSONLD, headers, level=1)
+        return body(text.encode(), JSONLD, headers, kept=False)
 
     async def item(self, reader: Reader, layer: Layer, form: str, text: str, given: Mapping[str, str]) -> Body:
         """One feature as HTML or JSON-LD. Raises BadQuery or NotFound."""
@@ -65,13 +65,13 @@ class FeaturePages:
         if form == "html":
             page = pages.feature_page(reader, layer, _item_place(reader, layer, where, given))
             html = await self._pygeoapi.item_page(reader, self._beside(reader, query, page), number)
-            return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, level=1)
+            return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS, kept=False)
         rows = await self._store.fetch(reader.caller, statements.item(query, reader.caller))
         if not len(rows):
             raise NotFound("featureId", f"{layer.name} has no feature {number}")
         feature = orjson.loads(rows.value() or b"") | {"links": list(_forms(reader, where, given))}
         linked = await self._pygeoapi.features_ld(reader, layer, feature, f"{reader.base}{where}")
-        return body(linked.encode(), JSONLD, headers, level=1)
+        return body(linked.encode(), JSONLD, headers, kept=False)
 
     def _beside(self, reader: Reader, query: ItemsQuery | ItemQuery, page: dict[str, Any]) -> Asked:
         """What travels beside a call of pygeoapi."""

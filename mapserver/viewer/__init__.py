@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mapserver.coding import etag, matches
 from mapserver.errors import NotFound, NotReady
 from mapserver.settings import Settings
 from mapserver.viewer import glyphs
@@ -82,20 +83,19 @@ def _glyphs(files: Mapping[str, Asset]) -> Endpoint:
 
 
 def _sent(file: Asset, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-    coding = file.coding(request.headers.get("accept-encoding"))
-    etag = f'"{file.etag}"' if coding == "identity" else f'"{file.etag}-{coding}"'
+    coded = file.coding(request.headers.get("accept-encoding"))
     shared = {
-        "etag": etag,
+        "etag": etag(file.etag, coded),
         "cache-control": file.cache_control,
         "vary": "Accept-Encoding",
         "x-content-type-options": "nosniff",
         **(headers or {}),
     }
-    if file.etag in request.headers.get("if-none-match", ""):
+    if matches(request.headers.get("if-none-match"), file.etag):
         return Response(status_code=304, headers=shared)
-    if coding != "identity":
-        shared["content-encoding"] = coding
-    return Response(file.bodies[coding], headers=shared, media_type=file.media_type)
+    if coded != "identity":
+        shared["content-encoding"] = coded
+    return Response(file.bodies[coded], headers=shared, media_type=file.media_type)
 
 
 async def _to_page(_: Request) -> Response:

@@ -4,15 +4,14 @@ Knows files and HTTP headers; refuses what was not built, in words."""
 
 from __future__ import annotations
 
-import hashlib
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapserver.negotiation import preferences
+from mapserver.coding import Coding, coding, digest
 
-ENCODINGS = {"br": ".br", "gzip": ".gz"}
+ENCODINGS: Mapping[Coding, str] = {"br": ".br", "gzip": ".gz"}
 """Content codings in order of preference, and the ending of a file packed so."""
 
 PAGE, HASHED, GLYPHS = "no-cache", "public, max-age=31536000, immutable", "public, max-age=604800"
@@ -25,15 +24,13 @@ class Asset:
 
     media_type: str
     cache_control: str
-    bodies: Mapping[str, bytes]
+    bodies: Mapping[Coding, bytes]
     etag: str
     """Without quotes and without the coding's suffix."""
 
-    def coding(self, accept_encoding: str | None) -> str:
+    def coding(self, accept_encoding: str | None) -> Coding:
         """The best coding the client takes and this file has."""
-        weights = dict(reversed(preferences(accept_encoding or "")))
-        wanted = (name for name in ENCODINGS if name in self.bodies and weights.get(name, weights.get("*", 0.0)) > 0)
-        return next(wanted, "identity")
+        return coding(accept_encoding, [name for name in ENCODINGS if name in self.bodies])
 
 
 def assets(folder: Path) -> dict[str, Asset]:
@@ -45,18 +42,14 @@ def assets(folder: Path) -> dict[str, Asset]:
 
 def asset(name: str, body: bytes) -> Asset:
     """A file that was made here and is small enough to go as it is."""
-    return Asset(_media_type(name), _cache_control(name), {"identity": body}, _etag(body))
+    return Asset(_media_type(name), _cache_control(name), {"identity": body}, digest(body))
 
 
 def _asset(name: str, path: Path) -> Asset:
     body = path.read_bytes()
-    packed = {coding: path.with_name(path.name + ending) for coding, ending in ENCODINGS.items()}
-    bodies = {coding: file.read_bytes() for coding, file in packed.items() if file.exists()}
-    return Asset(_media_type(name), _cache_control(name), {**bodies, "identity": body}, _etag(body))
-
-
-def _etag(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=12).hexdigest()
+    packed = {coded: path.with_name(path.name + ending) for coded, ending in ENCODINGS.items()}
+    bodies = {name: file.read_bytes() for name, file in packed.items() if file.exists()}
+    return Asset(_media_type(name), _cache_control(name), {**bodies, "identity": body}, digest(body))
 
 
 def _media_type(name: str) -> str:
