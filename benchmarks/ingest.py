@@ -93,17 +93,19 @@ class Clock:
     def _settle(self) -> None:
         """Waits until no backend is left: an ended one is counted."""
         deadline = time.monotonic() + SETTLE_S
-        while any(f" {OWNER} {NAME} " in _title(child) for child in self.server.children()):
+        while any(_is_backend(child) for child in self.server.children()):
             if time.monotonic() > deadline:
                 sys.exit("a backend of PostgreSQL does not end")
             time.sleep(0.05)
 
 
-def _title(process: psutil.Process) -> str:
+def _is_backend(process: psutil.Process) -> bool:
+    """Whether a child of the postmaster serves a client, or has ended and is not counted yet."""
     try:
-        return " ".join(process.cmdline()) + " "
+        title = " ".join(process.cmdline())
     except psutil.NoSuchProcess:
-        return ""
+        return True
+    return f" {OWNER} {NAME} " in title or not title.strip()
 
 
 def citymap(database: Database, path: Path) -> None:

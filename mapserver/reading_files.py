@@ -8,9 +8,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 from mapserver.errors import BadLoad
 from mapserver.layer import Layer
@@ -76,6 +78,8 @@ def content(source: Source) -> str:
 
 def fetched(url: str, folder: Path) -> Path:
     """Download a URL into a folder, streaming. Raises BadLoad with the server's answer."""
+    import httpx  # late: it starts in 0.1 s, and few sources are addresses
+
     target = folder / (Path(unquote(urlsplit(url).path)).name or "download")
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=httpx.Timeout(30.0)) as answer:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 import pandas as pd
 import psycopg
 import pytest
+import rasterio
+import rasterio.transform
 import shapely
 from conftest import until
 from hypothesis import HealthCheck, given, settings
@@ -27,7 +30,11 @@ from mapserver.database import Database
 from mapserver.database import check as differences
 from mapserver.errors import BadLoad
 from mapserver.georeference import reference
+from mapserver.layer import Layer
 from mapserver.loading import Provenance
+from mapserver.loading_raster import load_raster
+from mapserver.reading import Source
+from mapserver.scripts import deed, frames
 from mapserver.settings import ROOT
 
 pytestmark = pytest.mark.postgis
@@ -381,6 +388,68 @@ def test_the_quarantine_keeps_the_raw_row(city: Database, layers: Catalogue, tmp
         "Vĩ độ": "10.75",
         "Ghi chú": "đường đất",
     }
+
+
+def scripted(folder: Path, layers: Catalogue, text: str) -> Layer:
+    """The layer `schools` of a city whose script is the given text."""
+    (folder / "ingest").mkdir()
+    (folder / "layers").mkdir()
+    (folder / "ingest" / "schools.py").write_text(text)
+    return replace(layers["schools"], folder=folder / "layers")
+
+
+BROKEN = '''"""A script with a fault."""
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    column: str
+
+def read(source):
+    yield {}[Wanted("gone").column]
+'''
+
+
+def test_a_fault_in_a_script_is_told_with_its_line(tmp_path: Path, layers: Catalogue) -> None:
+    layer = scripted(tmp_path, layers, BROKEN)
+    with pytest.raises(BadLoad, match=r"ingest/schools\.py, line 10: KeyError: 'gone'"):
+        list(frames(layer, Source(tmp_path, layer)))
+    with pytest.raises(BadLoad, match=r"ingest/schools\.py: has no function demo"):
+        deed(layer, "demo")
+
+
+def test_a_script_that_cannot_be_imported_is_said(tmp_path: Path, layers: Catalogue) -> None:
+    with pytest.raises(BadLoad, match=r"schools\.py: cannot be imported: SyntaxError"):
+        deed(scripted(tmp_path, layers, "def read(:"), "read")
+    with pytest.raises(BadLoad, match="has no ingest script; expected"):
+        deed(replace(layers["schools"], name="gone"), "read")
+
+
+def test_a_raster_takes_its_place_only_when_it_is_right(city: Database, layers: Catalogue, tmp_path: Path) -> None:
+    layer, target = layers["elevation"], tmp_path / "rasters" / "elevation.tif"
+    bands = len(layer.columns)
+
+    def write(path: Path, count: int = bands, driver: str = "COG") -> None:
+        profile = {"width": 64, "height": 64, "count": count, "dtype": "float32", "crs": "EPSG:4326",
+                   "transform": rasterio.transform.from_bounds(106, 10, 107, 11, 64, 64)}  # fmt: skip
+        with rasterio.open(path, "w", driver=driver, **profile) as data:
+            data.write(np.zeros((count, 64, 64), "float32"))
+
+    report = load_raster(city.owner_dsn, layer, write, target, PROVENANCE)
+    before = target.read_bytes()
+    assert asked(city, "SELECT layer, rows_loaded FROM citymap.load WHERE id = %s", report.load) == [
+        ("elevation", 4096)
+    ]
+    for wrong, said in (
+        (lambda path: write(path, bands + 1), f"has {bands + 1} bands; elevation has {bands}"),
+        (lambda path: path.write_text("no raster"), "is not a readable raster"),
+        (lambda path: None, "wrote no file"),
+    ):
+        with pytest.raises(BadLoad, match=said):
+            load_raster(city.owner_dsn, layer, wrong, target, PROVENANCE)
+    assert target.read_bytes() == before
+    assert [file.name for file in target.parent.iterdir()] == ["elevation.tif"]
 
 
 @pytest.mark.real
