@@ -28,9 +28,9 @@ def load_raster(
     try:
         try:
             make(fresh)
+            crs, cells = _looked_at(layer, fresh, provenance.source)
         except (RasterioError, OSError) as error:
             raise BadLoad(provenance.source, f"is not a readable raster: {error}") from error
-        crs, cells = _looked_at(layer, fresh, provenance.source)
         number = _logged(owner_dsn, layer, provenance, crs, cells)
         fresh.replace(target)
     finally:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mapserver import parameters
 from mapserver.crs import CRS84, OFFERED, VN2000, WGS84, crs_of
 from mapserver.errors import BadQuery
+from mapserver.http.hot import fitting
 from mapserver.layer import Access, Column, Layer, Text
 from mapserver.query import ANYONE, MAX_LIMIT, Box, Caller, Cursor, Interval, Sort, feature_id, tile_query
 
@@ -222,3 +223,13 @@ def test_a_tile_outside_its_matrix_is_none(zyx):
 
 def test_the_last_tile_of_a_zoom_is_one():
     assert tile_query(TREES, "3", "7", "7") is not None
+
+
+@given(st.lists(st.binary(max_size=9), max_size=20), st.integers(1, 60))
+def test_a_page_is_cut_by_bytes_but_never_to_nothing(features, most):
+    kept = fitting(features, most)
+    assert kept == features[: len(kept)]
+    assert bool(kept) == bool(features)
+    assert sum(map(len, kept)) <= most or len(kept) == 1
+    if len(kept) < len(features):
+        assert sum(map(len, features[: len(kept) + 1])) > most

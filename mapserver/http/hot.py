@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 
@@ -162,30 +163,29 @@ def _feature_id(scope: Scope, layer: Layer) -> int:
 
 def _page(query: ItemsQuery, rows: Rows, url: str, given: Mapping[str, str]) -> bytes:
     """The feature collection of a page: as many rows as asked for and as fit into MAX_BODY_BYTES."""
-    kept = _fitting(rows, min(len(rows), query.limit))
+    features = fitting([value or b"" for value in rows.column(0, min(len(rows), query.limit))])
+    kept = len(features)
     more = len(rows) > kept
-    features = [value or b"" for value in rows.column(0, kept)]
-    places = [rows.value(i, 1) or b"" for i in ((0, kept - 1) if kept else ())]
+    places = [rows.value(row, 1) or b"" for row in ((0, kept - 1) if kept else ())]
     backward = query.cursor is not None and query.cursor.backward
     if backward:
         features.reverse()
         places.reverse()
+    started = bool(kept) and (query.cursor is not None or query.offset > 0)
+    follows, precedes = (bool(kept), more) if backward else (more, started)
     links = [_self(url, given), *_alternates(url, given)]
-    if more if not backward else bool(kept):
+    if follows:
         links.append(_turn(query, url, given, places[-1], "next"))
-    if more if backward else (bool(kept) and (query.cursor is not None or query.offset > 0)):
+    if precedes:
         links.append(_turn(query, url, given, places[0], "prev"))
     whole = not more and query.cursor is None and query.offset == 0
     return _collection(features, links, kept, kept if whole else None)
 
 
-def _fitting(rows: Rows, most: int) -> int:
-    size = 0
-    for row in range(most):
-        size += rows.result.get_length(row, 0) if hasattr(rows.result, "get_length") else len(rows.value(row) or b"")
-        if size > MAX_BODY_BYTES and row:
-            return row
-    return most
+def fitting(features: list[bytes], most: int = MAX_BODY_BYTES) -> list[bytes]:
+    """As many features, one at least, as fit into `most` bytes."""
+    ends = accumulate(map(len, features))
+    return features[: max(1, sum(end <= most for end in ends))]
 
 
 def _collection(features: list[bytes], links: list[dict[str, object]], returned: int, matched: int | None) -> bytes:
