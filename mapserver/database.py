@@ -15,9 +15,6 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -95,7 +92,8 @@ def prepare(admin_dsn: str, catalogue: Catalogue, app_dsn: str | None = None, *,
         _found(conn, private=app_dsn is not None)
         _schemas(conn)
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(LOADER)))
-        _upgrade(acting(admin_dsn, LOADER))
+        if not _newest(conn):
+            _upgrade(acting(admin_dsn, LOADER))
         problems = _agree(conn, catalogue)
     if problems and refuse:
         raise BadCatalogue("", "\n".join(map(str, problems)))
@@ -244,8 +242,20 @@ def _insert_references(conn: Connection, rows: list[tuple[int, str]], *, replace
         cursor.executemany(insert, rows)
 
 
+def _newest(conn: Connection) -> bool:
+    """Whether the last step of the precious schema was run; a step's file begins with its number."""
+    if conn.execute("SELECT to_regclass('citymap.alembic_version')").fetchone() == (None,):
+        return False
+    last = max(file.name[:4] for file in (STEPS / "versions").glob("[0-9]*.py"))
+    return conn.execute("SELECT version_num FROM citymap.alembic_version").fetchone() == (last,)
+
+
 def _upgrade(dsn: str) -> None:
     """Runs the steps of the precious schema that have not been run."""
+    from alembic import command  # late: it starts in half a second, and hardly any start has a step to run
+    from alembic.config import Config  # as above
+    from alembic.util import CommandError  # as above
+
     config = Config()
     config.set_main_option("script_location", str(STEPS).replace("%", "%%"))
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=sa.NullPool)

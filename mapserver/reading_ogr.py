@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import geopandas as gpd
@@ -81,9 +81,9 @@ def said(source: Source) -> Iterator[None]:
 
 @cache
 def _mutterings() -> IO[str]:
-    """The file that GDAL logs to instead of standard error; it is asked for once, at GDAL's first message."""
-    file = NamedTemporaryFile("r", prefix="citymap-gdal-", suffix=".log", errors="replace")  # noqa: SIM115 -- as long as the process
-    pyogrio.set_gdal_config_options({"CPL_LOG": file.name})
+    """The nameless file that GDAL logs to instead of standard error; it asks for it once, at its first message."""
+    file = TemporaryFile("r+", errors="replace")  # noqa: SIM115 -- kept as long as the process
+    pyogrio.set_gdal_config_options({"CPL_LOG": f"/proc/self/fd/{file.fileno()}"})
     return file
 
 
