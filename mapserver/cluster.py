@@ -213,6 +213,10 @@ class Cluster:
         """Stops the cluster, cutting off whoever is connected."""
         if self.running and self._pg_ctl("stop", "-m", "fast", "-t", "60").returncode != 0:
             self._pg_ctl("stop", "-m", "immediate", "-t", "30")
+        socket_folder = self._socket()
+        if not socket_folder.is_relative_to(self.place.home):
+            with suppress(OSError):
+                socket_folder.rmdir()
 
     def _create(self) -> None:
         _room(self.data if not self.moved else FAR.parent)

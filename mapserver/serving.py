@@ -125,6 +125,7 @@ class Serving:
             if web.ended is not None:
                 self.say(f"The web server ended (code {web.ended}); starting it again.")
                 web.stop()
+                self._port_comes_free()
                 web = self._web(database)
             if loader is not None and loader.ended is not None:
                 self._announce() if loader.ended == 0 else self._lament(loader.ended)
@@ -133,6 +134,17 @@ class Serving:
                 self.say("PostgreSQL was killed; starting it again.")
                 self.cluster.start()
             time.sleep(LOOK_S)
+
+    def _port_comes_free(self) -> None:
+        """Returns when killed workers have let go of the port. Raises BadSetup when somebody else has it."""
+        deadline = time.monotonic() + STOP_S
+        while True:
+            try:
+                return _port_is_free(self.settings.host, self.settings.port)
+            except BadSetup:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def _announce(self) -> None:
         base = self.settings.base_url

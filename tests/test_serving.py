@@ -208,8 +208,8 @@ def test_a_killed_postgres_is_started_again_under_the_running_server(server: Run
 def test_a_killed_web_server_is_started_again(server: Running, filled: Place) -> None:
     for process in server.family()[1:]:
         process.kill()
-    until(lambda: "starting it again" in server.log.read_text(), "the loss is seen")
-    until(lambda: filled.status("/readyz") == 200, "the server is ready again")
+    until(lambda: "web server ended" in server.log.read_text(), "the loss is seen")
+    wait_until_ready(filled, server)
 
 
 def test_a_killed_server_takes_its_children_along_and_starts_again_with_nothing_lost(
