@@ -1,4 +1,4 @@
-"""How long a load of a million points takes, beside ogr2ogr: `python benchmarks/ingest.py` writes docs/ingest-speed.md.
+"""How long a load of a million points takes, beside ogr2ogr: `python benchmarks/load.py` writes docs/ingest-speed.md.
 
 Both read the same CSV file (six columns and the place) into the same PostGIS and build the same indexes, in
 interleaved rounds. `citymap ingest` also checks every value, finds the ward of each point, takes a checksum, looks for
@@ -11,26 +11,19 @@ import csv
 import os
 import platform
 import random
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import psycopg
+from ground import Spent, citymap, cluster, run
 from psycopg.conninfo import conninfo_to_dict
 
 from mapserver import tables
-from mapserver.catalogue import Catalogue, catalogue
-from mapserver.cluster import NAME, OWNER, Cluster
-from mapserver.database import Database, prepare
+from mapserver.catalogue import catalogue
+from mapserver.database import Database
 from mapserver.layer import Layer
 from mapserver.settings import ROOT, settings
 
@@ -55,66 +48,6 @@ def points(path: Path, count: int) -> None:
             writer.writerow([f"A{number}", house, street, f"{alley}/{door}", 2, f"{house} {street}", *place])
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Seconds of wall clock, and of processors: in the program, and in PostgreSQL."""
-
-    wall: float
-    client: float
-    server: float
-
-    def __str__(self) -> str:
-        return f"{self.wall:.1f} | {self.client:.1f} + {self.server:.1f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Reads wall clock and processor times; PostgreSQL's backends are counted once they have ended."""
-
-    server: psutil.Process
-
-    def now(self) -> Spent:
-        ours = resource.getrusage(resource.RUSAGE_CHILDREN)
-        own = time.process_time()
-        theirs = self.server.cpu_times()
-        ended = theirs.children_user + theirs.children_system
-        return Spent(time.monotonic(), ours.ru_utime + ours.ru_stime + own, ended)
-
-    def spent(self, deed: Callable[[], None]) -> Spent:
-        """What a deed took."""
-        self._settle()
-        start = self.now()
-        deed()
-        wall = time.monotonic() - start.wall
-        self._settle()
-        end = self.now()
-        return Spent(wall, end.client - start.client, end.server - start.server)
-
-    def _settle(self) -> None:
-        """Waits until no backend is left: an ended one is counted."""
-        deadline = time.monotonic() + SETTLE_S
-        while any(_is_backend(child) for child in self.server.children()):
-            if time.monotonic() > deadline:
-                sys.exit("a backend of PostgreSQL does not end")
-            time.sleep(0.05)
-
-
-def _is_backend(process: psutil.Process) -> bool:
-    """Whether a child of the postmaster serves a client, or has ended and is not counted yet."""
-    try:
-        title = " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return True
-    return f" {OWNER} {NAME} " in title or not title.strip()
-
-
-def citymap(database: Database, path: Path) -> None:
-    """`citymap ingest`, start of the program included."""
-    environment = {**os.environ, "DATABASE_URL": database.admin_dsn}
-    command = [sys.executable, "-m", "mapserver.cli", "ingest", LAYER, str(path)]
-    _run(command, environment)
-
-
 def ogr2ogr(database: Database, path: Path, layer: Layer) -> None:
     """ogr2ogr with COPY, and the same indexes but for the one on the ward, which it does not know."""
     parts = conninfo_to_dict(database.admin_dsn)
@@ -126,31 +59,11 @@ def ogr2ogr(database: Database, path: Path, layer: Layer) -> None:
                "-lco", "GEOMETRY_NAME=geom", "-lco", "FID=id", "-lco", "SPATIAL_INDEX=NONE",
                "-oo", "X_POSSIBLE_NAMES=lon", "-oo", "Y_POSSIBLE_NAMES=lat", "-oo", "AUTODETECT_TYPE=YES",
                "-a_srs", "EPSG:4326", "-nlt", "POINT"]  # fmt: skip
-    _run(command, dict(os.environ))
+    run(command, dict(os.environ))
     with psycopg.connect(database.admin_dsn) as conn:
         for statement in tables.indexes(layer, "public", "peer"):
             if "ward_code" not in statement:
                 conn.execute(statement.encode())
-
-
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{command[0]}: {done.stderr or done.stdout}")
-
-
-@contextmanager
-def cluster(layers: Catalogue) -> Iterator[tuple[Database, Clock]]:
-    """A PostGIS of its own, as `citymap serve` makes it, thrown away at the end."""
-    with tempfile.TemporaryDirectory(prefix="citymap-bench-", dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        house = Cluster(Path(folder))
-        try:
-            house.start()
-            postmaster = psutil.Process(int((house.place.data / "postmaster.pid").read_text().split()[0]))
-            yield prepare(house.owner_dsn, layers, house.app_dsn), Clock(postmaster)
-        finally:
-            house.stop()
 
 
 def page(count: int, size: int, ours: list[Spent], theirs: list[Spent]) -> str:
@@ -162,7 +75,7 @@ def page(count: int, size: int, ours: list[Spent], theirs: list[Spent]) -> str:
     )
     return f"""# How fast a load is
 
-Written by `python benchmarks/ingest.py`; do not edit. {count:,} points from a CSV file of {size / 1e6:.0f} MB with
+Written by `python benchmarks/load.py`; do not edit. {count:,} points from a CSV file of {size / 1e6:.0f} MB with
 {len(COLUMNS) - 2} columns and a place, into the layer `{LAYER}`, on {platform.system()} {platform.machine()} with
 {os.cpu_count()} cores; seconds of wall clock and of processors, the two programs by turns.
 
@@ -194,7 +107,7 @@ def main() -> None:
         ours, theirs = [], []
         for _ in range(chosen.rounds):
             _emptied(database, layers[LAYER])
-            ours.append(clock.spent(lambda: citymap(database, path)))
+            ours.append(clock.spent(lambda: citymap(database, "ingest", LAYER, str(path))))
             theirs.append(clock.spent(lambda: ogr2ogr(database, path, layers[LAYER])))
             print(f"citymap {ours[-1]}, ogr2ogr {theirs[-1]}", flush=True)
         chosen.page.write_text(page(chosen.rows, path.stat().st_size, ours, theirs), encoding="utf-8")
@@ -202,14 +115,10 @@ def main() -> None:
 
 def _wards(database: Database) -> None:
     folder = settings().real_data_found
-    environment = {**os.environ, "DATABASE_URL": database.admin_dsn}
     if folder:
-        _run(
-            [sys.executable, "-m", "mapserver.cli", "ingest", "wards", str(folder / "hcmc_wards_2025.gpkg")],
-            environment,
-        )
+        citymap(database, "ingest", "wards", str(folder / "hcmc_wards_2025.gpkg"))
     else:
-        _run([sys.executable, "-m", "mapserver.cli", "demo", "wards"], environment)
+        citymap(database, "demo", "wards")
 
 
 def _emptied(database: Database, layer: Layer) -> None:
