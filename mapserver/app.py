@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from mapserver import ogc, statements, viewer
 from mapserver.catalogue import Catalogue, catalogue
 from mapserver.errors import BadQuery, CityMapError, MethodNotAllowed, NotFound, NotReady
-from mapserver.http import problems, writing
+from mapserver.http import changes, problems, writing
 from mapserver.http.answers import ALWAYS, VARY
 from mapserver.http.hot import App, Hot
 from mapserver.http.links import base_url
@@ -70,6 +70,7 @@ def _behind(house: House, app_dsn: str) -> FastAPI:
     app.add_api_route("/readyz", readyz_of(house), methods=["GET", "HEAD"])
     app.include_router(ogc.routes(house))
     app.include_router(desk.routes())
+    app.include_router(changes.Changes(house).routes())
     for route in viewer.routes(house.settings):
         app.router.routes.append(route)
     return app
@@ -86,7 +87,7 @@ def readyz_of(house: House) -> Callable[[], Awaitable[dict[str, object]]]:
     async def readyz() -> dict[str, object]:
         rows = await house.store.fetch(ANYONE, statements.LOADS)
         loaded = {(row[0] or b"").decode() for row in rows}
-        missing = [layer.name for layer in house.catalogue if layer.origin != "view" and layer.name not in loaded]
+        missing = [layer.name for layer in house.catalogue if layer.is_loaded and layer.name not in loaded]
         if missing:
             raise NotReady("", f"still to be loaded: {', '.join(missing)}")
         return {"status": "ready", "layers": len(house.catalogue.layers)}

@@ -1,4 +1,4 @@
-"""A backup is one file: everything in the schemas `citymap` and `layers`, and the rasters of the data folder.
+"""A backup is one file: all of the schemas `citymap`, `layers` and `history`, and the rasters of the data folder.
 
 So nothing precious can be forgotten: a table is in it by standing in the schema. A restore goes into an empty place
 only; it never mixes two cities."""
@@ -18,14 +18,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import __version__
+from mapserver import __version__, history
 from mapserver.cluster import programs
 from mapserver.database import Database
 from mapserver.errors import BadQuery, BadSetup
 from mapserver.raster import FOLDER
 from mapserver.tables import SCHEMA
 
-KEPT = ("citymap", SCHEMA)
+KEPT = ("citymap", SCHEMA, history.SCHEMA)
 DUMP, ABOUT = "database.dump", "about.json"
 _LIBPQ = {
     "host": "PGHOST",
@@ -77,10 +77,19 @@ def restore(admin_dsn: str, data: Path, file: Path) -> Backup:
         _unpack(file, Path(room))
         arguments = ("--single-transaction", "--exit-on-error", f"--dbname={conninfo_to_dict(admin_dsn)['dbname']}")
         _program("pg_restore", admin_dsn, *arguments, str(Path(room) / DUMP))
+        _renumber(admin_dsn, about)
         (data / FOLDER).mkdir(exist_ok=True)
         for raster in Path(room).glob("*.tif"):
             raster.replace(data / FOLDER / raster.name)
     return about
+
+
+def _renumber(admin_dsn: str, about: Backup) -> None:
+    """Versions that a transaction of the old cluster began or ended were, for the new one, always so."""
+    kept = [name for schema, _, name in (table.partition(".") for table in about.rows) if schema == history.SCHEMA]
+    with psycopg.connect(admin_dsn) as conn:
+        for statement in (statement for name in kept for statement in history.restored(name)):
+            conn.execute(statement.encode())
 
 
 def contents(file: Path) -> Backup:

@@ -1,7 +1,7 @@
 """Reads `layers/*.yml` into a Catalogue, or says every problem with its file and key.
 
-The stem is the wiring: `layers/x.yml` with `layers/x.sql` is a view, with `raster:` a raster, else `ingest/x.py` reads
-it. Nothing here touches the database or knows HTTP."""
+The stem is the wiring: `layers/x.yml` with `layers/x.sql` is a view, with `raster:` a raster, with `table:` a table
+that exists already, else `ingest/x.py` reads it. Nothing here touches the database or knows HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mapserver.errors import BadCatalogue
-from mapserver.layer import GEOMETRIES, TYPES, Access, Column, Layer, Text, Tiles
+from mapserver.layer import GEOMETRIES, TYPES, Access, Column, Existing, Layer, Text, Tiles
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
 READ = re.compile(r'\blayers\."?([a-z][a-z0-9_]*)')
@@ -67,6 +67,20 @@ class ColumnFile(_Strict):
     index: Annotated[bool, Field(description="Keep filtering and sorting by it fast")] = False
     access: Literal["public"] | AccessFile = "public"
     aliases: Annotated[tuple[str, ...], Field(description="Other headers under which agencies send it")] = ()
+    stored_as: Annotated[str, Field(description="Its name in the existing table, where that is another")] = ""
+
+
+class TableFile(_Strict):
+    """A table that exists already, served in place."""
+
+    name: Annotated[str, Field(description="schema.table", pattern=r"^[^.]+\.[^.]+$")]
+    id: Annotated[str, Field(description="Unique whole number", min_length=1)] = "id"
+    geometry: Annotated[str, Field(description="The geometry column", min_length=1)] = "geom"
+    srid: Annotated[int, Field(description="SRID of the geometry column", gt=0)] = 4326
+
+    def existing(self) -> Existing:
+        schema, _, name = self.name.partition(".")
+        return Existing(schema, name, self.id, self.geometry, self.srid)
 
 
 class TilesFile(_Strict):
@@ -97,7 +111,13 @@ class LayerFile(_Strict):
     name: Annotated[str | None, Field(description="The column a person would call the feature by")] = None
     ward: Annotated[bool, Field(description="Assign `ward_code` by a spatial join")] = False
     writable: bool = False
+    if_match: Annotated[bool, Field(description="A change names the version it changes (If-Match)")] = False
+    history: Annotated[bool, Field(description="Keep every version: datetime as of a moment, /changes")] = False
     raster: Annotated[bool, Field(description="A raster: the columns are its bands")] = False
+    table: Annotated[
+        Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")] | TableFile | None,
+        Field(description="schema.table of a table that exists already, served in place"),
+    ] = None
     tiles: TilesFile = TilesFile()
     columns: dict[str, ColumnFile]
 
@@ -198,6 +218,7 @@ def _column(name: str, raw: ColumnFile) -> Column:
         index=raw.index,
         access=_access(raw.access),
         aliases=raw.aliases,
+        stored_as=raw.stored_as,
     )
 
 
@@ -214,7 +235,7 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         licence=raw.licence,
         source=raw.source.text(),
         update=raw.update,
-        origin="raster" if raw.raster else "view" if sql else "ingest",
+        origin="raster" if raw.raster else "view" if sql else "table" if raw.table else "ingest",
         columns=(*columns, WARD_CODE) if raw.ward else columns,
         geometry=None if raw.raster or raw.geometry == "none" else raw.geometry,
         key=raw.key,
@@ -222,12 +243,19 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         name_column=raw.name,
         ward=raw.ward,
         writable=raw.writable,
+        if_match=raw.if_match,
+        history=raw.history,
         access=_access(raw.access),
         tiles=Tiles(raw.tiles.min_zoom, raw.tiles.max_zoom, raw.tiles.columns, raw.tiles.rank),
         sql=sql,
         reads=frozenset(READ.findall(sql)),
+        existing=_existing(raw.table),
         folder=path.parent,
     )
+
+
+def _existing(raw: str | TableFile | None) -> Existing | None:
+    return (TableFile(name=raw) if isinstance(raw, str) else raw).existing() if raw else None
 
 
 def _faults(layer: Layer, raw: LayerFile, path: Path) -> Iterator[Problem]:
@@ -240,7 +268,7 @@ def _faults(layer: Layer, raw: LayerFile, path: Path) -> Iterator[Problem]:
         key = f"columns.{name}"
         if not NAME.match(name):
             yield problem(key, "a column's name is lower-case letters, digits and _, starting with a letter")
-        if name in RESERVED:
+        if name in RESERVED and not (layer.existing and name == WARD_CODE.name):
             yield problem(key, f"the name {name} is taken by the engine")
         if (column.type == "code") != (column.codes is not None):
             yield problem(key, "`codes` and `type: code` go together")
@@ -248,6 +276,8 @@ def _faults(layer: Layer, raw: LayerFile, path: Path) -> Iterator[Problem]:
             yield problem(key, "a number needs a unit, or a description that says what it counts")
         if column.access != "public" and not (column.access.reason and column.access.review):
             yield problem(f"{key}.access", "what is not public needs a reason and a review date")
+        if column.stored_as and layer.existing is None:
+            yield problem(f"{key}.stored_as", "belongs to a layer of an existing `table:`")
     if raw.access != "public" and not (raw.access.reason and raw.access.review):
         yield problem("access", "what is not public needs a reason and a review date")
     yield from _pointers(layer, problem)
@@ -288,9 +318,26 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
 
 def _files(layer: Layer, problem: Any) -> Iterator[Problem]:
     city = layer.folder.parent
+    if layer.existing is not None:
+        yield from _existing_faults(layer, problem)
+        return
     if layer.origin != "view" and not (city / "ingest" / f"{layer.name}.py").exists():
         yield problem("", f"has neither ingest/{layer.name}.py nor layers/{layer.name}.sql")
     if (layer.geometry or layer.origin == "raster") and not (city / "styles" / f"{layer.name}.json").exists():
         yield problem("", f"has no style; expected styles/{layer.name}.json")
     if layer.writable and layer.origin != "ingest":
         yield problem("writable", "only a table can be written, not a view or a raster")
+    if layer.if_match and not layer.writable:
+        yield problem("if_match", "says how the layer is written; it goes with `writable: true`")
+    if layer.history and (layer.origin != "ingest" or not (layer.key or layer.writable)):
+        yield problem("history", "needs a table whose rows keep their ids: one with a `key`, or `writable: true`")
+
+
+def _existing_faults(layer: Layer, problem: Any) -> Iterator[Problem]:
+    """An existing table is read as it is: no script, no style and no question of ours stand beside it."""
+    if layer.origin != "table":
+        yield problem("table", f"a {layer.origin} is not an existing table, too; take one of the two away")
+    if layer.writable:
+        yield problem("writable", "an existing table is only read")
+    if layer.ward:
+        yield problem("ward", "an existing table gets no ward_code; declare the column if it has one")

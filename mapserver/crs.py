@@ -81,6 +81,11 @@ OFFERED = (CRS84, WGS84, WEB_MERCATOR, VN2000[9210], VN2000[5899], VN2000[3405],
 BY_URI = {crs.uri: crs for crs in OFFERED}
 
 
+def pinned(srid: int) -> int:
+    """The SRID to transform with: the private row of a VN-2000 grid, else the same."""
+    return VN2000[srid].srid if srid in VN2000 else srid
+
+
 def crs_of(text: str) -> Crs | None:
     """The offered CRS that a URI, an OGC URN, a safe CURIE or `EPSG:9210` names, or None."""
     if text in BY_URI:

@@ -18,16 +18,17 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import crs, tables
+from mapserver import crs, existing, history, tables
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
 from mapserver.datafolder import held, holder, wait_for_commands
 from mapserver.errors import BadCatalogue, BadSetup
 from mapserver.layer import Layer
 from mapserver.settings import Settings
+from mapserver.systems.areas import defaults
 
 LOADER, CALLERS = tables.LOADER, (tables.READER, tables.INSIDER, tables.CLERK)
-SCHEMAS = ("citymap", tables.SCHEMA, "staging")
+SCHEMAS = ("citymap", tables.SCHEMA, history.SCHEMA, "staging")
 EXTENSIONS = ("postgis", "unaccent")
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x6369_7479
@@ -94,6 +95,8 @@ def prepare(admin_dsn: str, catalogue: Catalogue, app_dsn: str | None = None, *,
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(LOADER)))
         if not _newest(conn):
             _upgrade(acting(admin_dsn, LOADER))
+        for folder in {layer.folder for layer in catalogue}:
+            defaults.fill(conn, folder)
         problems = _agree(conn, catalogue)
     if problems and refuse:
         raise BadCatalogue("", "\n".join(map(str, problems)))
@@ -104,7 +107,7 @@ def renew(owner_dsn: str, layer: Layer) -> None:
     """Throws a layer's table away and makes it empty, as its file has it now; views come back at the next start."""
     with _connected(owner_dsn) as conn, conn.transaction():
         _run(conn, [f"DROP TABLE IF EXISTS {layer.table} CASCADE"])
-        _run(conn, [*tables.create(layer), *tables.indexes(layer), *tables.grants(layer)])
+        _run(conn, [*tables.create(layer), *tables.indexes(layer), *tables.grants(layer), *history.follow(layer)])
 
 
 def acting(dsn: str, role: str) -> str:
@@ -124,6 +127,9 @@ def check(conn: Connection, catalogue: Catalogue) -> Iterator[Problem]:
         file = f"{layer.name}.yml"
         if layer.name not in columns:
             yield Problem(file, "", f"{layer.table} is missing; start the server as the owner of the database once")
+            continue
+        if layer.existing is not None:
+            yield from existing.faults(conn, layer, layer.existing)
             continue
         yield from _column_faults(layer, columns[layer.name])
         if layer.origin == "ingest":
@@ -207,6 +213,11 @@ def _schemas(conn: Connection) -> None:
             sql.Identifier(tables.SCHEMA), sql.SQL(", ").join(map(sql.Identifier, (*CALLERS, APP)))
         )
     )
+    conn.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+            sql.Identifier(history.SCHEMA), sql.SQL(", ").join(map(sql.Identifier, CALLERS))
+        )
+    )
 
 
 def _references(conn: Connection, *, private: bool) -> None:
@@ -282,8 +293,14 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
         stored = Catalogue({layer.name: layer for layer in catalogue.vector if layer.origin == "ingest"})
         if left := [*check(conn, stored)]:
             raise psycopg.Rollback(whole)
+        served = [(layer, layer.existing) for layer in catalogue.vector if layer.existing is not None]
+        if left := [fault for layer, table in served for fault in existing.faults(conn, layer, table)]:
+            raise psycopg.Rollback(whole)
+        if served:
+            existing.shown(conn, served)
         _make_views(conn, catalogue)
-        _run(conn, [statement for layer in catalogue.vector for statement in tables.grants(layer)])
+        ours = [layer for layer in catalogue.vector if layer.existing is None]
+        _run(conn, [s for layer in ours for s in (*tables.grants(layer), *history.follow(layer))])
         _run(conn, [f"COMMENT ON SCHEMA {tables.SCHEMA} IS {tables.literal(fingerprint)}"])
     return left or [*check(conn, catalogue)]
 
@@ -293,7 +310,8 @@ def _fingerprint(catalogue: Catalogue) -> str:
     digest = hashlib.sha256()
     for layer in catalogue.vector:
         made = tables.view(layer) if layer.origin == "view" else [*tables.create(layer), *tables.indexes(layer)]
-        digest.update("\n".join([*made, *tables.grants(layer)]).encode())
+        made = tables.stand_in(layer, layer.existing, whole=True) if layer.existing else made
+        digest.update("\n".join([*made, *tables.grants(layer), *history.follow(layer)]).encode())
     return f"CityMap layers, made from catalogue {digest.hexdigest()}"
 
 

@@ -54,6 +54,10 @@ class NotAcceptable(CityMapError):
     status, title = 406, "No representation that you accept"
 
 
+class Gone(CityMapError):
+    status, title = 410, "Not kept any more"
+
+
 class Stale(CityMapError):
     status, title = 412, "Somebody changed it meanwhile"
 
@@ -66,6 +70,10 @@ class UnsupportedMedia(CityMapError):
     status, title = 415, "Not a media type this takes"
 
 
+class NoVersion(CityMapError):
+    status, title = 428, "Say which version you change"
+
+
 class BadFeature(CityMapError):
     """A feature sent for writing that breaks what its layer promises; `faults` are (JSON pointer, message)."""
 
@@ -74,6 +82,12 @@ class BadFeature(CityMapError):
     def __init__(self, where: str, detail: str, faults: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(where, detail)
         self.faults = faults
+
+
+class NotAdditive(CityMapError):
+    """A median, a rank or a share of an unknown base: no sum, and so nothing that other boundaries could be given."""
+
+    status, title = 422, "This does not add up"
 
 
 class Busy(CityMapError):

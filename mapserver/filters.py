@@ -9,7 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import shapely
 
-from mapserver.layer import Column, Layer
+from mapserver import history
+from mapserver.crs import pinned
+from mapserver.layer import Column, Layer, Text
 from mapserver.projection import lon_lat
 from mapserver.query import Box, Cursor, Interval, Scalar, Sort
 from mapserver.tables import quoted
@@ -65,9 +67,9 @@ def in_box(layer: Layer, box: Box, arguments: Arguments) -> str:
 
 
 def _in_part(layer: Layer, box: Box, arguments: Arguments) -> str:
-    if box.crs.srid != layer.srid:
-        outline = arguments.add(shapely.to_wkb(_outline(box, layer.srid), hex=True, include_srid=True), "geometry")
-        return f"ST_Intersects(geom, {outline})"
+    if box.crs.srid != layer.srid or layer.srid != 4326:
+        outline = arguments.add(shapely.to_wkb(_outline(box), hex=True, include_srid=True), "geometry")
+        return f"ST_Intersects(geom, {placed(layer, outline)})"
     edges = [arguments.add(edge, "float8") for edge in (box.west, box.south, box.east, box.north)]
     envelope = f"ST_MakeEnvelope({', '.join(edges)}, {layer.srid})"
     if layer.geometry == "Point":
@@ -79,19 +81,29 @@ def _in_part(layer: Layer, box: Box, arguments: Arguments) -> str:
     return f"ST_Intersects(geom, {envelope})"
 
 
-def _outline(box: Box, srid: int) -> shapely.Polygon:
+def placed(layer: Layer, shape: str) -> str:
+    """A geometry in longitude and latitude, as SQL, in the CRS that the layer is stored in."""
+    if layer.srid == 4326:
+        return shape
+    # in a SELECT of its own, so that a generic plan computes it once and not for each row
+    return f"(SELECT ST_SetSRID(ST_Transform({shape}, {pinned(layer.srid)}), {layer.srid}))"
+
+
+def _outline(box: Box) -> shapely.Polygon:
     """The box's outline in longitude and latitude, its edges densified; empty outside its CRS's domain."""
     west, south, east, north = box.crs.domain
     cut = shapely.box(max(box.west, west), max(box.south, south), min(box.east, east), min(box.north, north))
     if box.west > east or box.east < west or box.south > north or box.north < south:
-        return shapely.set_srid(shapely.Polygon(), srid)
+        return shapely.set_srid(shapely.Polygon(), 4326)
     step = max(cut.bounds[2] - cut.bounds[0], cut.bounds[3] - cut.bounds[1]) / EDGE_POINTS
     ring = shapely.get_coordinates(shapely.segmentize(cut, step) if step > 0 else cut)
-    return shapely.set_srid(shapely.Polygon(lon_lat(ring, box.crs)), srid)
+    return shapely.set_srid(shapely.Polygon(lon_lat(ring, box.crs)), 4326)
 
 
 def in_interval(layer: Layer, interval: Interval, arguments: Arguments) -> str | None:
     """Features whose time meets the interval, or that have none; None where the layer keeps no time."""
+    if layer.as_of:
+        return _then(layer, interval, arguments)
     if layer.time is None:
         return None
     column = layer.by_name[layer.time]
@@ -106,6 +118,21 @@ def in_interval(layer: Layer, interval: Interval, arguments: Arguments) -> str |
         return None
     met = " AND ".join(conditions)
     return met if column.required else f"({met} OR {name} IS NULL)"
+
+
+def _then(layer: Layer, interval: Interval, arguments: Arguments) -> str | None:
+    """Of each feature that there was in the interval, the last version that was true in it."""
+    versions, moment = history.table(layer), Column("_from", "datetime", Text("", ""))
+    until = "true"
+    if interval.end is not None:
+        beyond = "<" if _whole_day(moment, interval.end) else "<="
+        until = f"{{}}._from {beyond} {_bound(moment, interval.end, arguments, end=True)}"
+    conditions = [until.format(versions)]
+    if interval.start is not None:
+        start = _bound(moment, interval.start, arguments, end=False)
+        conditions.append(f"(_to IS NULL OR _to > {start})")
+    later = f"later.id = {versions}.id AND later._from > {versions}._from AND {until.format('later')}"
+    return " AND ".join([*conditions, f"NOT EXISTS (SELECT FROM {versions} AS later WHERE {later})"])
 
 
 def _whole_day(column: Column, end: date | datetime) -> bool:

@@ -109,6 +109,8 @@ class Column:
     access: Access = Access()
     aliases: tuple[str, ...] = ()
     """Other headers under which agencies send it (compared without case, accents and punctuation)."""
+    stored_as: str = ""
+    """Its name in an existing table, where that is another."""
 
     @property
     def kind(self) -> ColumnType:
@@ -127,6 +129,17 @@ class Tiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Existing:
+    """A table of somebody else's: where it stands, and what its id and geometry are called there."""
+
+    schema: str
+    name: str
+    id: str = "id"
+    geometry: str = "geom"
+    srid: int = 4326
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One layer of the catalogue; its name is its file's stem and its table `layers.<name>`."""
 
@@ -138,7 +151,7 @@ class Layer:
     licence: str
     source: Text
     update: str
-    origin: Literal["ingest", "view", "raster"]
+    origin: Literal["ingest", "view", "raster", "table"]
     columns: tuple[Column, ...]
     geometry: str | None = None
     """A key of GEOMETRIES; None for a layer without geometry, and for rasters."""
@@ -152,12 +165,18 @@ class Layer:
     """Carries `ward_code`, assigned by a spatial join at ingest."""
     writable: bool = False
     """May be written through the API by a token with the right; then its rows are precious."""
+    if_match: bool = False
+    """A change through the API must name the version that it changes (`If-Match`)."""
+    history: bool = False
+    """Every version of its features is kept: `datetime` without a time column answers as of then, and `/changes`."""
     access: Access = Access()
     tiles: Tiles = Tiles()
     sql: str = ""
     """The SELECT of a view."""
     reads: frozenset[str] = frozenset()
     """The layers that a view reads."""
+    existing: Existing | None = None
+    """The table that a layer of origin `table` is served from, in place."""
     folder: Path = field(default=Path(), compare=False)
     """The folder of the layer files this one was read from."""
 
@@ -167,9 +186,20 @@ class Layer:
         return f'layers."{self.name}"'
 
     @property
+    def as_of(self) -> bool:
+        """Whether `datetime` asks for the features as they were, instead of for a column."""
+        return self.history and self.time is None
+
+    @property
     def by_name(self) -> Mapping[str, Column]:
         return {column.name: column for column in self.columns}
 
     @property
     def srid(self) -> int:
-        return 4326
+        """The SRID of the stored geometries."""
+        return self.existing.srid if self.existing else 4326
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it is empty until a load fills it; views and existing tables fill themselves."""
+        return self.origin in ("ingest", "raster")

@@ -22,7 +22,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from mapserver import tables
+from mapserver import history, tables
 from mapserver.catalogue import Catalogue
 from mapserver.checks import Checked, Checker, Quarantined, raw_json
 from mapserver.errors import BadLoad
@@ -98,7 +98,7 @@ def load(
     frames: as an ingest script yields them, read lazily; flat memory whatever their number.
     mode: `replace` the content, `append` to it, or `upsert` by the layer's key."""
     _possible(layer, mode)
-    with _transaction(owner_dsn, layer, dry_run) as conn:
+    with _transaction(owner_dsn, layer, provenance.who, dry_run) as conn:
         work = _Load(conn, catalogue, layer, provenance, mode, dry_run)
         work.start()
         checker = Checker(layer, wards_in(conn), mend)
@@ -111,7 +111,8 @@ def load(
 
 def _possible(layer: Layer, mode: Mode) -> None:
     if layer.origin != "ingest":
-        raise BadLoad(layer.name, f"is a {layer.origin}; only a table layer takes rows")
+        what = "an existing table of somebody else's" if layer.existing else f"a {layer.origin}"
+        raise BadLoad(layer.name, f"is {what}; only a table layer takes rows")
     if mode == "upsert" and layer.key is None:
         raise BadLoad(
             layer.name, "has no key to tell which rows are the same; use --append, or name a `key` in its file"
@@ -119,11 +120,12 @@ def _possible(layer: Layer, mode: Mode) -> None:
 
 
 @contextmanager
-def _transaction(dsn: str, layer: Layer, dry_run: bool) -> Iterator[_Connection]:
+def _transaction(dsn: str, layer: Layer, who: str, dry_run: bool) -> Iterator[_Connection]:
     """One transaction that only one load of a layer can be in; a dry run is rolled back."""
     try:
         with psycopg.connect(dsn, autocommit=False) as conn:
-            conn.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
+            settings = "SELECT set_config('lock_timeout', %s, true), set_config('citymap.caller', %s, true)"
+            conn.execute(settings, (LOCK_WAIT, who))
             got = conn.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (f"load {layer.name}",))
             if got.fetchone() != (True,):
                 raise BadLoad(layer.name, "is being loaded by somebody else right now; try again when that is done")
@@ -363,7 +365,16 @@ class _Load:
             self._swap(name)
 
     def _had_rows(self) -> bool:
-        return self.conn.execute(f"SELECT EXISTS (SELECT FROM {self.layer.table})".encode()).fetchone() == (True,)
+        return self.conn.execute(f"SELECT EXISTS (SELECT FROM {self._known} AS known)".encode()).fetchone() == (True,)
+
+    @property
+    def _known(self) -> str:
+        """Every id that was given, with its key; where history is kept an id is never given to another feature."""
+        if not self.layer.history:
+            return f"(TABLE {self.layer.table})"
+        key, versions = quoted(self.layer.key or "id"), history.table(self.layer)
+        named = f", {key}" if self.layer.key else ""
+        return f"(SELECT DISTINCT ON ({key}) id{named} FROM {versions} ORDER BY {key}, _version DESC)"
 
     def _with_old_ids(self) -> str:
         """A copy of the stage in which rows keep the id that their key had; new rows are numbered beyond."""
@@ -374,8 +385,8 @@ class _Load:
             SELECT coalesce(old.id, top.id + row_number() OVER (PARTITION BY old.id IS NULL ORDER BY s.id)),
                    {", ".join(f"s.{c}" for c in columns)}
             FROM {self.stage} AS s
-            LEFT JOIN {self.layer.table} AS old ON old.{key} = s.{key}
-            CROSS JOIN (SELECT max(id) AS id FROM {self.layer.table}) AS top""")
+            LEFT JOIN {self._known} AS old ON old.{key} = s.{key}
+            CROSS JOIN (SELECT max(id) AS id FROM {self._known} AS known) AS top""")
         self._run(f"DROP TABLE {self.stage}")
         return self.new
 
@@ -391,6 +402,7 @@ class _Load:
         if name != self.layer.name:
             self._run(f"ALTER TABLE {STAGING}.{quoted(name)} RENAME TO {quoted(self.layer.name)}")
         self._run(f"ALTER TABLE {self.stage} SET SCHEMA {tables.SCHEMA}", *tables.grants(self.layer))
+        self._run(*history.follow(self.layer))
         for view in views:
             self._run(*tables.view(view), *tables.grants(view))
 
@@ -440,7 +452,7 @@ class _Load:
             INSERT INTO {table} (id, {", ".join(columns)})
             SELECT top.id + row_number() OVER (ORDER BY s.id), {", ".join(f"s.{c}" for c in columns)}
             FROM {self.stage} AS s
-            CROSS JOIN (SELECT coalesce(max(id), 0) AS id FROM {table}) AS top
+            CROSS JOIN (SELECT coalesce(max(id), 0) AS id FROM {self._known} AS known) AS top
             {known if self.mode == "upsert" else ""}""")
         self._run(f"DROP TABLE {self.stage}")
         self._continue_numbering(table)
@@ -475,8 +487,9 @@ class _Load:
     def _continue_numbering(self, table: str) -> None:
         """Where the API adds rows, their ids go on beyond the loaded ones."""
         if self.layer.writable:
-            beyond = "SELECT setval(pg_get_serial_sequence(%s, 'id'), coalesce(max(id), 0) + 1, false)"
-            self.conn.execute(f"{beyond} FROM {table}".encode(), (table,))
+            highest = f"greatest((SELECT max(id) FROM {table}), (SELECT max(id) FROM {self._known} AS known), 0)"
+            beyond = f"SELECT setval(pg_get_serial_sequence(%s, 'id'), {highest} + 1, false)"
+            self.conn.execute(beyond.encode(), (table,))
 
     # Log
 

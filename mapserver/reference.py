@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mapserver.catalogue import Catalogue
 from mapserver.layer import Access, Column, Layer
 
-ORIGINS = {"ingest": "table", "view": "view", "raster": "raster"}
+ORIGINS = {"ingest": "table", "view": "view", "raster": "raster", "table": "existing table"}
 
 
 def page(layers: Catalogue) -> str:

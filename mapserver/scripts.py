@@ -20,19 +20,24 @@ from mapserver.reading import Source
 
 def script(layer: Layer) -> ModuleType:
     """The module `ingest/<layer>.py` of the city that a layer belongs to. Raises BadLoad when it cannot be imported."""
-    city = layer.folder.resolve().parent
-    file = city / "ingest" / f"{layer.name}.py"
+    return module(layer.folder, layer.name)
+
+
+def module(layers: Path, name: str) -> ModuleType:
+    """The module `ingest/<name>.py` of the city with this folder of layer files. Raises BadLoad."""
+    city = layers.resolve().parent
+    file = city / "ingest" / f"{name}.py"
     if str(city) not in sys.path:
         sys.path.insert(0, str(city))
-    spec = importlib.util.spec_from_file_location(f"citymap_ingest.{layer.name}", file)
+    spec = importlib.util.spec_from_file_location(f"citymap_ingest.{name}", file)
     if spec is None or spec.loader is None or not file.exists():
-        raise BadLoad(layer.name, f"has no ingest script; expected {file}")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
+        raise BadLoad(name, f"has no ingest script; expected {file}")
+    made = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        spec.loader.exec_module(made)
     except Exception as error:
         raise BadLoad(str(file), f"cannot be imported: {type(error).__name__}: {error}") from error
-    return module
+    return made
 
 
 def deed(layer: Layer, name: str) -> Callable[..., Any]:

@@ -187,7 +187,7 @@ def never_loaded(database: Database, layers: Catalogue) -> list[str]:
     with psycopg.connect(database.owner_dsn) as conn:
         rows = conn.execute("SELECT DISTINCT layer FROM citymap.load WHERE finished_at IS NOT NULL")
         loaded = {layer for (layer,) in rows}
-    return [layer.name for layer in layers if layer.origin != "view" and layer.name not in loaded]
+    return [layer.name for layer in layers if layer.is_loaded and layer.name not in loaded]
 
 
 def alive(settings: Settings) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mapserver import filters
+from mapserver import filters, history
 from mapserver.cql2.sql import condition
-from mapserver.crs import Crs
+from mapserver.crs import Crs, pinned
 from mapserver.filters import Arguments, Where
 from mapserver.layer import Column, Layer, Text
 from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, visible_columns
@@ -46,7 +46,7 @@ def items(query: ItemsQuery, caller: Caller) -> Statement:
     limit = arguments.add(query.limit + 1, "bigint")
     offset = f" OFFSET {arguments.add(query.offset, 'bigint')}" if query.offset and query.cursor is None else ""
     # both are named, since ORDER BY would take an output column called `id` for the column
-    rows = f"SELECT {feature} AS feature, {_place(query)} AS place FROM {query.layer.table}{where.clause}"
+    rows = f"SELECT {feature} AS feature, {_place(query)} AS place FROM {_source(query)}{where.clause}"
     sql = f"{rows} ORDER BY {order} LIMIT {limit}{offset}"
     return Statement(sql, tuple(arguments.values))
 
@@ -55,7 +55,7 @@ def count(query: ItemsQuery, caller: Caller) -> Statement:
     """One row (number of features that the question means, whatever the page)."""
     arguments = Arguments()
     where = _where(query, caller, arguments, paged=False)
-    return Statement(f"SELECT count(*)::text FROM {query.layer.table}{where.clause}", tuple(arguments.values))
+    return Statement(f"SELECT count(*)::text FROM {_source(query)}{where.clause}", tuple(arguments.values))
 
 
 def item(query: ItemQuery, caller: Caller) -> Statement:
@@ -81,15 +81,15 @@ def tile(query: TileQuery, caller: Caller) -> Statement:
     layer, arguments = query.layer, Arguments()
     z, x, y = (arguments.add(part, "integer") for part in (query.z, query.x, query.y))
     conditions = [
-        f"geom && ST_Transform(ST_TileEnvelope({z}, {x}, {y}, margin => {TILE_BUFFER / TILE_EXTENT!r}), {layer.srid})",
+        f"geom && {_stored(layer, f'ST_TileEnvelope({z}, {x}, {y}, margin => {TILE_BUFFER / TILE_EXTENT!r})')}",
         *_attributes(query, caller, arguments),
     ]
     names = [quoted(column.name) for column in tile_columns(layer, caller)]
     geometry = (
-        f"ST_AsMVTGeom(ST_Transform(geom, 3857), ST_TileEnvelope({z}, {x}, {y}),"
+        f"ST_AsMVTGeom(ST_Transform({_placed(layer)}, 3857), ST_TileEnvelope({z}, {x}, {y}),"
         f" {TILE_EXTENT}, {TILE_BUFFER}, true) AS geom"
     )
-    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM {layer.table} WHERE {' AND '.join(conditions)}"
+    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM {_source(query)} WHERE {' AND '.join(conditions)}"
     # rows whose geometry came to nothing are left out by ST_AsMVT itself; asking for it here would build it twice
     sql = f"SELECT ST_AsMVT(rows, {_text(layer.name)}, {TILE_EXTENT}, 'geom', 'id') FROM ({rows}) AS rows"
     return Statement(sql, tuple(arguments.values))
@@ -108,6 +108,9 @@ def tile_columns(layer: Layer, caller: Caller) -> tuple[Column, ...]:
 def extent(layer: Layer) -> Statement:
     """One row (west, south, east, north, first time, last time), null where there is none."""
     box = "ST_Extent(geom)" if layer.geometry else "NULL::box2d"
+    if layer.geometry and layer.srid != 4326:
+        edge = f"ST_SetSRID(ST_Segmentize({box}::geometry, 10000), {pinned(layer.srid)})"
+        box = f"Box2D(ST_Transform({edge}, 4326))"
     time = f'"{layer.time}"' if layer.time else "NULL::timestamptz"
     kind = layer.by_name[layer.time].kind if layer.time else None
     first, last = (
@@ -155,7 +158,9 @@ def feature_json(layer: Layer, columns: tuple[Column, ...], crs: Crs) -> str:
 def _member(layer: Layer, index: int, column: Column) -> str:
     comma = "," if index else ""
     json = column.kind.json_sql.format(quoted(column.name))
-    if not column.required or layer.origin == "view":
+    if layer.origin != "ingest" and column.type == "number":
+        json = f"CASE WHEN {quoted(column.name)} - {quoted(column.name)} = 0 THEN {json} END"  # JSON knows no NaN
+    if not column.required or layer.origin != "ingest":
         json = f"coalesce({json},'null')"
     return f"""'{comma}"{column.name}":'||{json}"""
 
@@ -163,12 +168,31 @@ def _member(layer: Layer, index: int, column: Column) -> str:
 def _geometry_json(layer: Layer, crs: Crs) -> str:
     if layer.geometry is None:
         return "'null'"
-    geometry = "geom" if crs.srid == layer.srid else f"ST_Transform(geom, {crs.srid})"
+    geometry = "geom" if crs.srid == pinned(layer.srid) else f"ST_Transform({_placed(layer)}, {crs.srid})"
     if crs.swap:
         geometry = f"ST_FlipCoordinates({geometry})"
     decimals = DEGREE_DECIMALS if crs.srid == 4326 else METRE_DECIMALS
     json = f"ST_AsGeoJSON({geometry}, {decimals}, 0)"
     return json if layer.origin == "ingest" else f"coalesce({json},'null')"
+
+
+def _placed(layer: Layer) -> str:
+    """The stored geometry, in the SRID that it is transformed from."""
+    srid = pinned(layer.srid)
+    return "geom" if srid == layer.srid else f"ST_SetSRID(geom, {srid})"
+
+
+def _stored(layer: Layer, shape: str) -> str:
+    """A geometry in any CRS, in the CRS and under the SRID that the layer is stored in."""
+    srid = pinned(layer.srid)
+    there = f"ST_Transform({shape}, {srid})"
+    return there if srid == layer.srid else f"ST_SetSRID({there}, {layer.srid})"
+
+
+def _source(query: ItemsQuery | TileQuery) -> str:
+    """The table that is asked: the layer's own, or, as of another moment, that of its versions."""
+    layer = query.layer
+    return history.table(layer) if layer.as_of and query.interval else layer.table
 
 
 def _where(query: ItemsQuery, caller: Caller, arguments: Arguments, *, paged: bool) -> Where:

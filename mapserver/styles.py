@@ -24,6 +24,8 @@ THEMES: tuple[Theme, ...] = ("light", "dark")
 Json = Any
 Model = TypeVar("Model", bound=BaseModel)
 
+PLAIN = "#3b6fb5"
+"""Colour of an existing table that nobody has styled."""
 LABEL_FONT = ["Be Vietnam Pro Regular"]
 FLOORS = {
     "fill": 0,
@@ -245,7 +247,19 @@ def _card(layer: Layer, fragment: FragmentFile, reading: Reading) -> dict[str, J
 
 
 def _fragment(layer: Layer) -> FragmentFile:
-    return _read(layer.folder.parent / "styles" / f"{layer.name}.json", FragmentFile)
+    path = layer.folder.parent / "styles" / f"{layer.name}.json"
+    return _plain(layer) if layer.existing and not path.exists() else _read(path, FragmentFile)
+
+
+def _plain(layer: Layer) -> FragmentFile:
+    """How an existing table is drawn that has no fragment: what it is, in one colour, not shown when the map opens."""
+    shape: Literal["fill", "line", "circle"] = "circle"
+    if layer.geometry and layer.geometry.endswith(("LineString", "Polygon")):
+        shape = "line" if layer.geometry.endswith("LineString") else "fill"
+    paint = {f"{shape}-color": PLAIN, f"{shape}-opacity": 0.6}
+    title = {"vi": layer.title.vi, "en": layer.title.en}
+    part = {"id": layer.name, "type": shape, "paint": paint}
+    return FragmentFile(visible=False, legend=(Swatch(title=title, shape=shape, color=PLAIN),), layers=(part,))
 
 
 def _sheet(folder: Path) -> SheetFile:

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
-from mapserver.layer import Column, Layer
+from mapserver.layer import Column, Existing, Layer
 
 SCHEMA = "layers"
 READER, INSIDER, CLERK, LOADER = "citymap_reader", "citymap_insider", "citymap_clerk", "citymap_loader"
@@ -103,6 +103,12 @@ def column_types(layer: Layer) -> dict[str, str]:
     return types
 
 
+def nullable_columns(layer: Layer) -> list[str]:
+    """The columns of the layer's table as DDL, types and collations and nothing else; the id's is not among them."""
+    made = [column for column in table(layer).columns if column.name != "id"]
+    return [str(CreateColumn(column).compile(dialect=_DIALECT)).removesuffix(" NOT NULL") for column in made]
+
+
 def visible(layer: Layer, *, insider: bool) -> tuple[Column, ...]:
     """The columns that a right may see; secret ones are seen by nobody."""
     levels = ("public", "internal") if insider else ("public",)
@@ -141,6 +147,20 @@ def view(layer: Layer) -> list[str]:
         f"DROP VIEW IF EXISTS {layer.table}",
         f"CREATE VIEW {layer.table} AS SELECT {', '.join(map(quoted, names))} FROM (\n{layer.sql}\n) AS answer",
         f"COMMENT ON VIEW {layer.table} IS {literal(f'{layer.title.vi} / {layer.title.en}')}",
+    ]
+
+
+def stand_in(layer: Layer, table: Existing, *, whole: bool) -> list[str]:
+    """Statements that make the view through which an existing table is served, under the names of the layer.
+
+    whole: its geometry is never null; else rows without one are left out, for they cannot be asked about by place."""
+    named = {"id": table.id} | {column.name: column.stored_as or column.name for column in layer.columns}
+    named |= {"geom": table.geometry} if layer.geometry else {}
+    columns = ", ".join(f"{quoted(stored)} AS {quoted(name)}" for name, stored in named.items())
+    there = f" WHERE {quoted(table.geometry)} IS NOT NULL" if not whole else ""
+    return [
+        f"DROP VIEW IF EXISTS {layer.table}",
+        f"CREATE VIEW {layer.table} AS SELECT {columns} FROM {quoted(table.schema)}.{quoted(table.name)}{there}",
     ]
 
 

@@ -15,13 +15,13 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query projection filters cql2 parameters features tables styles text times values faults headers negotiation "
-        "coding reference shapes"
+        "query projection history filters cql2 parameters features tables styles text times values faults headers "
+        "negotiation coding reference shapes"
     ),
-    "voice": "statements edits",
+    "voice": "statements edits changes",
     "hands": (
-        "store loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
-        "reading_tables wholeness scripts datafolder cluster database migrations backup raster tokens"
+        "store house existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
+        "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",
     "roof": "app asgi cli commands serving filling",

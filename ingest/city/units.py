@@ -39,6 +39,7 @@ class OldUnit:
     code: str
     name: str
     district: str
+    district_code: str
     lon: float
     lat: float
     box: tuple[float, float, float, float]
@@ -101,6 +102,7 @@ def _old_unit(row: Mapping[str, str]) -> OldUnit:
         code=row[f"{level}Code"],
         name=unicodedata.normalize("NFC", row[level]),
         district=unicodedata.normalize("NFC", row["district"]),
+        district_code=row["districtCode"],
         lon=float(row[f"{level}Lon"]),
         lat=float(row[f"{level}Lat"]),
         box=(west, south, east, north),

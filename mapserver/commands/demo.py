@@ -140,10 +140,10 @@ class Filling:
 def _wanted(layers: Catalogue, names: list[str]) -> list[Layer]:
     """The layers that hold data of their own, wards first."""
     for name in names:
-        if name not in layers or layers[name].origin == "view":
-            own = ", ".join(layer.name for layer in layers if layer.origin != "view")
+        if name not in layers or not layers[name].is_loaded:
+            own = ", ".join(layer.name for layer in layers if layer.is_loaded)
             raise BadQuery("NAMES", f"no layer {name} holds data of its own; there are {own}")
-    chosen = [layer for layer in layers if layer.origin != "view" and (not names or layer.name in names)]
+    chosen = [layer for layer in layers if layer.is_loaded and (not names or layer.name in names)]
     return sorted(chosen, key=lambda layer: (layer.name != WARDS, layer.name))
 
 

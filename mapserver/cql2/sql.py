@@ -29,6 +29,7 @@ from mapserver.cql2.functions import FUNCTIONS
 from mapserver.crs import CRS84, Crs
 from mapserver.errors import BadQuery
 from mapserver.filters import Arguments
+from mapserver.filters import placed as as_stored
 from mapserver.layer import Column, Layer
 from mapserver.projection import in_lon_lat
 from mapserver.tables import quoted
@@ -168,8 +169,8 @@ class _Writer:
         placed = in_lon_lat(shape, self._crs)
         if placed is None:
             raise BadQuery("filter", "a geometry reaches beyond longitude -180..180 or latitude -90..90")
-        text = shapely.to_wkb(shapely.set_srid(placed, self._layer.srid), hex=True, include_srid=True)
-        return Term(self._arguments.add(text, "geometry"), "geometry")
+        text = shapely.to_wkb(shapely.set_srid(placed, 4326), hex=True, include_srid=True)
+        return Term(as_stored(self._layer, self._arguments.add(text, "geometry")), "geometry")
 
     def _bbox(self, edges: tuple[float, float, float, float]) -> Term:
         west, south, east, north = edges

@@ -19,6 +19,7 @@ from mapserver.errors import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
+    NoVersion,
     Stale,
     TooLarge,
     Unauthorized,
@@ -85,13 +86,13 @@ class Desk:
         number = _number(layer, request)
         raw = features.parsed(await _body(request, GEOJSON, "application/json"))
         feature = features.feature(layer, raw, caller, _crs(request))
-        edit = edits.replace(layer, number, feature, caller, _stamps(request))
+        edit = edits.replace(layer, number, feature, caller, _stamps(layer, request))
         return await self._changed(request, layer, caller, edit)
 
     async def patch(self, request: Request) -> Response:
         """The stored feature with a merge patch applied; what was written meanwhile is never undone."""
         layer, caller = await self._asked(request)
-        number, wanted = _number(layer, request), _stamps(request)
+        number, wanted = _number(layer, request), _stamps(layer, request)
         patch = features.parsed(await _body(request, MERGE_PATCH, GEOJSON, "application/json"))
         rows = await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller))
         if not rows:
@@ -106,7 +107,7 @@ class Desk:
         """Takes the feature away; its history stays."""
         layer, caller = await self._asked(request)
         number = _number(layer, request)
-        await self._one(request, layer, caller, edits.delete(layer, number, caller, _stamps(request)))
+        await self._one(request, layer, caller, edits.delete(layer, number, caller, _stamps(layer, request)))
         return Response(status_code=204)
 
     async def _changed(self, request: Request, layer: Layer, caller: Caller, statement: Statement) -> Response:
@@ -173,9 +174,11 @@ def _crs(request: Request) -> Crs:
     return parameters.crs("Content-Crs", named.group(1))
 
 
-def _stamps(request: Request) -> tuple[str, ...]:
-    """The stamps that `If-Match` names; none when it is absent or `*`."""
+def _stamps(layer: Layer, request: Request) -> tuple[str, ...]:
+    """The stamps that `If-Match` names; none when it is absent or `*`. Raises NoVersion where the layer wants them."""
     header = request.headers.get("if-match")
+    if header is None and layer.if_match:
+        raise NoVersion("If-Match", f"{layer.name} is changed only by naming the version: the ETag of its feature")
     if header is None or header.strip() == "*":
         return ()
     found = [_TAG.match(tag.strip()) for tag in header.split(",")]

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from mapserver.house import House
 from mapserver.ogc.door import Door
-from mapserver.ogc.house import House
 
 
 def routes(house: House) -> APIRouter:

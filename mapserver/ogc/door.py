@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from mapserver import parameters, raster, styles
 from mapserver.errors import NotFound
+from mapserver.house import House
 from mapserver.layer import Layer
 from mapserver.negotiation import language, representation
 from mapserver.ogc import documents, pages, problem_pages, schemas, stylebook, tilesets
@@ -25,7 +26,7 @@ from mapserver.ogc.coverage import coverage_query
 from mapserver.ogc.documents import Document
 from mapserver.ogc.facts import FactBook
 from mapserver.ogc.features import FeaturePages
-from mapserver.ogc.house import House, Reader
+from mapserver.ogc.house import Reader
 from mapserver.ogc.identity import identity, path
 from mapserver.ogc.links import HTML, JSON, JSONLD, OPENAPI, SCHEMA, STYLE
 from mapserver.ogc.openapi import openapi

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ FRESH_S = 2.0
 """The loads are trusted this long."""
 LIVE_S = 5.0
 """The extent of a layer that people write into is trusted this long."""
+EXISTING_S = 600.0
+"""That of an existing table, which nobody tells us of when it changes: to ask is to read all of it."""
 _INSIDER = Caller(insider=True)
 
 Bounds = tuple[float, float, float, float]
@@ -114,7 +117,8 @@ class FactBook:
         """The extent as it was asked last, or asked now. stamp: tells the loads that it depends on."""
         kept = self._extents.get(layer.name)
         now = time.monotonic()
-        if kept and kept[0] == stamp and not (layer.writable and now - kept[1] > LIVE_S):
+        trusted = EXISTING_S if layer.existing else LIVE_S if layer.writable else math.inf
+        if kept and kept[0] == stamp and now - kept[1] <= trusted:
             return kept[2], kept[3]
         extent, grid = await self._asked(layer)
         self._extents[layer.name] = (stamp, now, extent, grid)

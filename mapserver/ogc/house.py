@@ -1,35 +1,14 @@
-"""What this door is given by the roof, and for whom a document is written."""
+"""For whom a document is written."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-from starlette.requests import Request
 
 from mapserver.catalogue import Catalogue
 from mapserver.layer import Language, Layer
 from mapserver.ogc.facts import Facts
 from mapserver.ogc.identity import Identity
 from mapserver.query import Caller, may_see
-from mapserver.settings import Settings
-from mapserver.store import Store
-
-
-class House(Protocol):
-    """The roof's gift to every door."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def catalogue(self) -> Catalogue: ...
-    @property
-    def store(self) -> Store: ...
-    @property
-    def caller(self) -> Callable[[Request], Awaitable[Caller]]: ...
-    @property
-    def base_url(self) -> Callable[[Request], str]: ...
 
 
 @dataclass(frozen=True, slots=True)
