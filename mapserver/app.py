@@ -16,6 +16,7 @@ from mapserver.catalogue import Catalogue, catalogue
 from mapserver.errors import BadQuery, CityMapError, MethodNotAllowed, NotFound, NotReady
 from mapserver.http import changes, problems, writing
 from mapserver.http.answers import ALWAYS, VARY
+from mapserver.http.files import Files
 from mapserver.http.hot import App, Hot
 from mapserver.http.links import base_url
 from mapserver.http.rights import Rights
@@ -49,7 +50,7 @@ def create_app(settings: Settings, app_dsn: str) -> Hot:
 
     house = House(settings, layers, store, caller, base)
     behind = _behind(house, app_dsn)
-    return Hot(settings, layers, store, rights, cast(App, behind))
+    return Hot(house, rights, Files(app_dsn), cast(App, behind))
 
 
 def _behind(house: House, app_dsn: str) -> FastAPI:

@@ -108,6 +108,7 @@ class LayerFile(_Strict):
     ]
     key: str | None = None
     time: str | None = None
+    until: Annotated[str | None, Field(description="First day on which it holds no more; `time` is the first")] = None
     name: Annotated[str | None, Field(description="The column a person would call the feature by")] = None
     ward: Annotated[bool, Field(description="Assign `ward_code` by a spatial join")] = False
     writable: bool = False
@@ -240,6 +241,7 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         geometry=None if raw.raster or raw.geometry == "none" else raw.geometry,
         key=raw.key,
         time=raw.time,
+        until=raw.until,
         name_column=raw.name,
         ward=raw.ward,
         writable=raw.writable,
@@ -290,6 +292,7 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
         ("key", layer.key),
         ("name", layer.name_column),
         ("time", layer.time),
+        ("until", layer.until),
         ("tiles.rank", layer.tiles.rank),
     ):
         if name is not None and name not in names:
@@ -298,6 +301,8 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
         yield problem("key", f"the key column {layer.key} must be `required: true`")
     if layer.time in names and names[layer.time or ""].type not in ("date", "datetime"):
         yield problem("time", f"the time column {layer.time} must be a date or a datetime")
+    if layer.until in names and {getattr(names.get(name or ""), "type", "") for name in (layer.time, layer.until)} != {"date"}:
+        yield problem("until", "goes with `time`, and both columns are dates")
     for name in layer.tiles.columns or ():
         if name not in names:
             yield problem("tiles.columns", f"there is no column {name}")

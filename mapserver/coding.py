@@ -4,12 +4,12 @@ zstd at level 3 is the cheapest for what it saves, then brotli at 4, then gzip a
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 import brotli
+import xxhash
 import zstandard
 
 from mapserver.negotiation import preferences
@@ -42,6 +42,22 @@ KEPT: dict[Coding, Callable[[bytes], bytes]] = {"zstd": _zstd(9), "br": _brotli(
 """How a body that is kept and sent often is packed."""
 
 
+class Packer(Protocol):
+    """Packs a body that comes in pieces."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+STREAMED: dict[Coding, Callable[[], Packer]] = {
+    "zstd": lambda: zstandard.ZstdCompressor(level=1).compressobj(),
+    "gzip": lambda: zlib.compressobj(1, zlib.DEFLATED, 31),
+}
+"""How a body that comes in pieces is packed."""
+STREAMED_TYPES = ("text/csv; charset=utf-8", "application/geo+json-seq")
+"""Those of them that are not packed already."""
+
+
 def coding(accept_encoding: str | None, offered: Iterable[Coding] = tuple(ONCE)) -> Coding:
     """The coding to send: the client's best weight, ours first among equals; `identity` when none is taken."""
     weights = dict(reversed(preferences(accept_encoding or "")))
@@ -57,7 +73,7 @@ def worth_packing(body: bytes, media_type: str) -> bool:
 
 def digest(body: bytes) -> str:
     """What the tag of a body is made of."""
-    return hashlib.blake2b(body, digest_size=12).hexdigest()
+    return xxhash.xxh3_128_hexdigest(body)
 
 
 def etag(tag: str, coded: Coding) -> str:

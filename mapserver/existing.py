@@ -87,11 +87,11 @@ def shown(conn: Connection, layers: list[tuple[Layer, Existing]]) -> None:
 
 def _column_faults(layer: Layer, table: Existing, found: Found) -> Iterator[tuple[str, str]]:
     """(key, message) of every column that is missing, closed to us, or of another type."""
-    wanted = {table.id: ("table.id", _whole_number(found, table.id))}
-    wanted |= {_stored(c): (f"columns.{c.name}", _fits(c, found)) for c in layer.columns}
+    wanted = [(table.id, "table.id", _whole_number(found, table.id))]
+    wanted += [(_stored(column), f"columns.{column.name}", _fits(column, found)) for column in layer.columns]
     if layer.geometry:
-        wanted[table.geometry] = ("table.geometry", _geometry_fits(layer, table, found))
-    for name, (key, fault) in wanted.items():
+        wanted.append((table.geometry, "table.geometry", _geometry_fits(layer, table, found)))
+    for name, key, fault in wanted:
         if name not in found.columns:
             yield key, f"{table.schema}.{table.name} has no column {name}; it has {', '.join(found.columns)}"
         elif not found.columns[name].readable:

@@ -109,6 +109,8 @@ def in_interval(layer: Layer, interval: Interval, arguments: Arguments) -> str |
     column = layer.by_name[layer.time]
     name = quoted(column.name)
     conditions = []
+    if layer.until is not None:
+        return _held(column, layer.by_name[layer.until], interval, arguments)
     if interval.start is not None:
         conditions.append(f"{name} >= {_bound(column, interval.start, arguments, end=False)}")
     if interval.end is not None:
@@ -118,6 +120,18 @@ def in_interval(layer: Layer, interval: Interval, arguments: Arguments) -> str |
         return None
     met = " AND ".join(conditions)
     return met if column.required else f"({met} OR {name} IS NULL)"
+
+
+def _held(began: Column, ended: Column, interval: Interval, arguments: Arguments) -> str | None:
+    """Features that held on some day of the interval; an empty end of theirs is open."""
+    conditions = []
+    if interval.start is not None:
+        day, name = _bound(ended, interval.start, arguments, end=False), quoted(ended.name)
+        conditions.append(f"({name} > {day} OR {name} IS NULL)")
+    if interval.end is not None:
+        day, name = _bound(began, interval.end, arguments, end=True), quoted(began.name)
+        conditions.append(f"({name} <= {day} OR {name} IS NULL)")
+    return " AND ".join(conditions) or None
 
 
 def _then(layer: Layer, interval: Interval, arguments: Arguments) -> str | None:

@@ -159,6 +159,8 @@ class Layer:
     """Column that names a row at its source (unique, required); keeps ids the same across loads."""
     time: str | None = None
     """The date or datetime column that `datetime` asks about."""
+    until: str | None = None
+    """The date column of the first day on which a feature did not hold any more; then `time` is when it began."""
     name_column: str | None = None
     """The column a person would call the feature by."""
     ward: bool = False

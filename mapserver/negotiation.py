@@ -5,9 +5,15 @@ Odd headers (`;;;`, `*;q=0`) never fail; they are read as far as they make sense
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from mapserver.errors import BadQuery, NotAcceptable
 from mapserver.layer import LANGUAGES, Language
+
+Profile = Literal["rfc7946", "jsonfg", "jsonfg-plus"]
+GEOJSON_PROFILES: tuple[Profile, ...] = ("rfc7946", "jsonfg", "jsonfg-plus")
+PROFILES = "http://www.opengis.net/def/profile/OGC/0/"
+"""Where OGC registers profiles."""
 
 
 def preferences(header: str) -> list[tuple[str, float]]:
@@ -50,6 +56,18 @@ def representation(f: str | None, accept: str | None, offered: Mapping[str, tupl
 
 def _matches(wanted: str, own: str) -> bool:
     return wanted in ("*/*", own) or (wanted.endswith("/*") and own.startswith(wanted[:-1]))
+
+
+def profile(text: str | None) -> Profile:
+    """The first GeoJSON profile of `profile=` (a name of the OGC register, or a URI) that is offered, else the default.
+
+    Others are no error: a profile is a wish (OGC 23-058r2, recommendation profile-negotiation)."""
+    for wanted in (text or "").split(","):
+        name = wanted.strip().removeprefix(PROFILES)
+        for own in GEOJSON_PROFILES:
+            if name == own:
+                return own
+    return GEOJSON_PROFILES[0]
 
 
 def language(lang: str | None, accept_language: str | None) -> Language:

@@ -34,7 +34,7 @@ from mapserver.times import instant_of, moment
 
 WHICH = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs")
 """Parameters that say which features are meant."""
-ITEMS = (*WHICH, "limit", "offset", "cursor", "crs", "sortby", "properties", "resultType", "f", "lang", "id")
+ITEMS = (*WHICH, "limit", "offset", "cursor", "crs", "sortby", "properties", "resultType", "profile", "f", "lang", "id")
 _LIMIT = re.compile(r"^\+?[0-9]{1,30}$")
 _INTEGER = re.compile(r"^[+-]?[0-9]{1,19}$")
 
@@ -134,6 +134,14 @@ def limit(text: str | None) -> int:
     if not _LIMIT.match(text) or int(text) < 1:
         raise BadQuery("limit", f"needs a whole number from 1 to {MAX_LIMIT}, got {text[:40]!r}")
     return min(int(text), MAX_LIMIT)
+
+
+def result_type(given: Mapping[str, str]) -> str:
+    """Features, or only their number."""
+    text = given.get("resultType", "results")
+    if text not in ("results", "hits"):
+        raise BadQuery("resultType", f"needs results or hits, got {text[:40]!r}")
+    return text
 
 
 def crs(name: str, text: str | None) -> Crs:

@@ -15,6 +15,7 @@ from mapserver.cql2.expression import Expression
 from mapserver.crs import CRS84, Crs
 from mapserver.errors import BadQuery, Forbidden, NotFound, Unauthorized
 from mapserver.layer import Column, Layer
+from mapserver.negotiation import Profile
 
 MAX_LIMIT = 10_000
 DEFAULT_LIMIT = 10
@@ -164,6 +165,7 @@ class ItemsQuery:
     properties: tuple[str, ...] | None = None
     filter: Filter | None = None
     crs: Crs = CRS84
+    profile: Profile = "rfc7946"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class ItemQuery:
     layer: Layer
     id: int
     crs: Crs = CRS84
+    profile: Profile = "rfc7946"
 
 
 @dataclass(frozen=True, slots=True)

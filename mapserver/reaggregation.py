@@ -30,7 +30,7 @@ Shares = Mapping[int, Fraction]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One link that a figure came by. share: of the unit it comes from, in the direction taken; 1 when nothing was cut."""
+    """One link that a figure came by. share: of the unit it comes from, in the direction taken; 1 if it was not cut."""
 
     link: Link
     share: Fraction
@@ -112,7 +112,6 @@ def _onward(areas: Areas, uid: int, day: date, kind: str) -> list[tuple[Step, in
     return [
         (Step(link, share, label), link.heir if forward else link.origin)
         for link, share in zip(links, shares, strict=True)
-        if share
     ]
 
 
@@ -125,7 +124,7 @@ def _beyond(areas: Areas, link: Link, day: date, forward: bool) -> bool:
     return end is not None and end <= day
 
 
-class _Lost(Exception):
+class _Lost(LookupError):
     """A unit has no link towards the wanted day."""
 
     def __init__(self, unit: Area) -> None:
@@ -183,13 +182,12 @@ class Reaggregator:
         Amounts are what adds up: people, petitions, hectares; never rates."""
         scale = self._decimals(series.values())
         going, lost = self._split(series)
-        values, cut_part, steps = self._landed(going, scale)
-        bands = self._bands(going, values)
-        figures = tuple(
-            self._estimate(uid, scale, values[uid], cut_part.get(uid, 0), steps[uid], bands.get(uid))
-            for uid in sorted(values, key=lambda one: self.areas.units[one].code)
-        )
-        return Estimates(self.areas.boundaries(self.day), figures, lost)
+        landed, bands = self._landed(going, scale), self._bands(going)
+        figures = (self._estimate(uid, landed[uid], scale, bands.get(uid)) for uid in self._ordered(landed))
+        return Estimates(self.areas.boundaries(self.day), tuple(figures), lost)
+
+    def _ordered(self, uids: Iterable[int]) -> list[int]:
+        return sorted(uids, key=lambda uid: self.areas.units[uid].code)
 
     def _split(self, series: Mapping[int, Decimal]) -> tuple[dict[int, Decimal], tuple[Area, ...]]:
         going, lost = {}, []
@@ -212,28 +210,20 @@ class Reaggregator:
         given = max((max(0, -int(amount.as_tuple().exponent)) for amount in amounts), default=0)
         return 0 if self.whole and not given else given + (0 if self.whole else SPARE_DECIMALS)
 
-    def _landed(
-        self, series: Mapping[int, Decimal], scale: int
-    ) -> tuple[dict[int, int], dict[int, int], dict[int, tuple[Step, ...]]]:
-        """Scaled amounts by target, the part of each that came by cutting, and the links behind it."""
-        values: dict[int, int] = {}
-        cut_part: dict[int, int] = {}
-        steps: dict[int, tuple[Step, ...]] = {}
+    def _landed(self, series: Mapping[int, Decimal], scale: int) -> dict[int, _Landed]:
+        """What arrives at each target, in units of 10^-scale."""
+        arrived: dict[int, _Landed] = {}
         for uid, amount in series.items():
             way_ = self._way(uid, self.weight)
-            for target, part in zip(way_.shares, dealt(int(amount.scaleb(scale)), way_.shares.values()), strict=True):
-                values[target] = values.get(target, 0) + part
-                steps[target] = (*steps.get(target, ()), *way_.steps[target])
-                if any(step.weight for step in way_.steps[target]):
-                    cut_part[target] = cut_part.get(target, 0) + part
-        return values, cut_part, steps
+            parts = dealt(int(amount.scaleb(scale)), way_.shares.values())
+            for target, part in zip(way_.shares, parts, strict=True):
+                arrived.setdefault(target, _Landed()).add(part, way_.steps[target])
+        return arrived
 
-    def _bands(
-        self, series: Mapping[int, Decimal], values: Mapping[int, int]
-    ) -> dict[int, tuple[Fraction, Fraction, int]]:
+    def _bands(self, series: Mapping[int, Decimal]) -> dict[int, tuple[Fraction, Fraction, int]]:
         """Least and most of each figure over the kinds of weight at hand, and how many kinds there are."""
-        found: dict[int, dict[str, Fraction]] = {uid: {} for uid in values}
-        used: dict[int, set[str]] = {uid: set() for uid in values}
+        found: dict[int, dict[str, Fraction]] = {}
+        used: dict[int, set[str]] = {}
         for kind in WEIGHTS:
             for uid, amount in series.items():
                 way_ = self._way(uid, kind)
@@ -245,18 +235,29 @@ class Reaggregator:
             uid: (min(sums.values()), max(sums.values()), len(used[uid])) for uid, sums in found.items() if used[uid]
         }
 
-    def _estimate(
-        self, uid: int, scale: int, value: int, cut_part: int, steps: tuple[Step, ...],
-        band: tuple[Fraction, Fraction, int] | None,
-    ) -> Estimate:  # fmt: skip
-        figure = Decimal(value).scaleb(-scale)
+    def _estimate(self, uid: int, landed: _Landed, scale: int, band: tuple[Fraction, Fraction, int] | None) -> Estimate:
+        value = Decimal(landed.value).scaleb(-scale)
         low = high = None
         if band and band[2] > 1:
-            low = min(figure, _rounded(band[0], scale))
-            high = max(figure, _rounded(band[1], scale))
-        weights = tuple(dict.fromkeys(step.weight for step in steps if step.weight))
-        share = cut_part / value if value else float(bool(weights))
-        return Estimate(self.areas.units[uid], figure, low, high, weights, share, steps, _band_words(band, weights))
+            low, high = min(value, _rounded(band[0], scale)), max(value, _rounded(band[1], scale))
+        weights = tuple(dict.fromkeys(step.weight for step in landed.steps if step.weight))
+        estimated = landed.cut / landed.value if landed.value else float(bool(weights))
+        words = _band_words(band, weights)
+        return Estimate(self.areas.units[uid], value, low, high, weights, estimated, tuple(landed.steps), words)
+
+
+@dataclass(slots=True)
+class _Landed:
+    """What arrived at one target. cut: the part of it that came by cutting."""
+
+    value: int = 0
+    cut: int = 0
+    steps: list[Step] = field(default_factory=list)
+
+    def add(self, part: int, steps: tuple[Step, ...]) -> None:
+        self.value += part
+        self.cut += part if any(step.weight for step in steps) else 0
+        self.steps += steps
 
 
 def _rounded(value: Fraction, scale: int) -> Decimal:

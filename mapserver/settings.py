@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    @property
+    @cached_property
     def hosts(self) -> frozenset[str]:
         """Host names that links may be built on; any other Host header is not reflected."""
         named = {name.strip() for name in self.allowed_hosts.split(",")} - {""}

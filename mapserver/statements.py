@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from mapserver import filters, history
 from mapserver.cql2.sql import condition
-from mapserver.crs import Crs, pinned
+from mapserver.crs import CRS84, Crs, pinned
 from mapserver.filters import Arguments, Where
-from mapserver.layer import Column, Layer, Text
+from mapserver.layer import TYPES, Column, Layer, Text
+from mapserver.negotiation import Profile
 from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, visible_columns
 from mapserver.tables import quoted
 
@@ -23,6 +24,7 @@ STAMP = "xmin::text"
 ID = Column("id", "integer", Text("Mã đối tượng", "Identifier"))
 METRE_DECIMALS = 4
 """0.1 mm: the control points are held within 1 mm."""
+AREAS = ("Polygon", "MultiPolygon", "Geometry")
 TILE_EXTENT = 4096
 TILE_BUFFER = 64
 """Units of TILE_EXTENT that a tile holds beyond each edge, so that symbols and casings are not cut."""
@@ -38,29 +40,33 @@ class Statement:
 
 def items(query: ItemsQuery, caller: Caller) -> Statement:
     """Rows (json, place) of a page in its order, one more than asked; backward pages come in reverse."""
+    feature = feature_json(query.layer, shown(query, caller), query.crs, query.profile)
+    # both are named, since ORDER BY would take an output column called `id` for the column
+    return selection(query, caller, [f"{feature} AS feature", f"{place_of(query)} AS place"], query.limit + 1)
+
+
+def selection(query: ItemsQuery, caller: Caller, what: list[str], limit: int | None) -> Statement:
+    """Rows of SQL expressions over the features that a question means, in its order; no limit means all of them."""
     arguments = Arguments()
     backward = query.cursor is not None and query.cursor.backward
-    where = _where(query, caller, arguments, paged=True)
-    feature = feature_json(query.layer, _shown(query, caller), query.crs)
+    met = where(query, caller, arguments, paged=True)
     order = filters.order(query.layer, query.sort, backward=backward)
-    limit = arguments.add(query.limit + 1, "bigint")
+    most = f" LIMIT {arguments.add(limit, 'bigint')}" if limit is not None else ""
     offset = f" OFFSET {arguments.add(query.offset, 'bigint')}" if query.offset and query.cursor is None else ""
-    # both are named, since ORDER BY would take an output column called `id` for the column
-    rows = f"SELECT {feature} AS feature, {_place(query)} AS place FROM {_source(query)}{where.clause}"
-    sql = f"{rows} ORDER BY {order} LIMIT {limit}{offset}"
+    sql = f"SELECT {', '.join(what)} FROM {source(query)}{met.clause} ORDER BY {order}{most}{offset}"
     return Statement(sql, tuple(arguments.values))
 
 
 def count(query: ItemsQuery, caller: Caller) -> Statement:
     """One row (number of features that the question means, whatever the page)."""
     arguments = Arguments()
-    where = _where(query, caller, arguments, paged=False)
-    return Statement(f"SELECT count(*)::text FROM {_source(query)}{where.clause}", tuple(arguments.values))
+    met = where(query, caller, arguments, paged=False)
+    return Statement(f"SELECT count(*)::text FROM {source(query)}{met.clause}", tuple(arguments.values))
 
 
 def item(query: ItemQuery, caller: Caller) -> Statement:
     """One row (json, stamp of a feature that may be written), or none."""
-    feature = feature_json(query.layer, visible_columns(query.layer, caller), query.crs)
+    feature = feature_json(query.layer, visible_columns(query.layer, caller), query.crs, query.profile)
     stamp = STAMP if query.layer.writable else "NULL"
     sql = f"SELECT {feature}, {stamp} FROM {query.layer.table} WHERE id = $1::bigint"
     return Statement(sql, (str(query.id).encode(),))
@@ -81,18 +87,26 @@ def tile(query: TileQuery, caller: Caller) -> Statement:
     layer, arguments = query.layer, Arguments()
     z, x, y = (arguments.add(part, "integer") for part in (query.z, query.x, query.y))
     conditions = [
-        f"geom && {_stored(layer, f'ST_TileEnvelope({z}, {x}, {y}, margin => {TILE_BUFFER / TILE_EXTENT!r})')}",
-        *_attributes(query, caller, arguments),
+        f"geom && {as_stored(layer, f'ST_TileEnvelope({z}, {x}, {y}, margin => {TILE_BUFFER / TILE_EXTENT!r})')}",
+        *attributes(query, caller, arguments),
     ]
-    names = [quoted(column.name) for column in tile_columns(layer, caller)]
+    names = [_tile_value(column) for column in tile_columns(layer, caller)]
     geometry = (
         f"ST_AsMVTGeom(ST_Transform({_placed(layer)}, 3857), ST_TileEnvelope({z}, {x}, {y}),"
         f" {TILE_EXTENT}, {TILE_BUFFER}, true) AS geom"
     )
-    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM {_source(query)} WHERE {' AND '.join(conditions)}"
+    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM {source(query)} WHERE {' AND '.join(conditions)}"
     # rows whose geometry came to nothing are left out by ST_AsMVT itself; asking for it here would build it twice
     sql = f"SELECT ST_AsMVT(rows, {_text(layer.name)}, {TILE_EXTENT}, 'geom', 'id') FROM ({rows}) AS rows"
     return Statement(sql, tuple(arguments.values))
+
+
+def _tile_value(column: Column) -> str:
+    """A column as it stands in a tile; times as in JSON, whatever the session's own form is."""
+    name = quoted(column.name)
+    if column.type in ("date", "datetime"):
+        return f"""trim(both '"' from {column.kind.json_sql.format(name)}) AS {name}"""
+    return name
 
 
 def tile_columns(layer: Layer, caller: Caller) -> tuple[Column, ...]:
@@ -111,20 +125,23 @@ def extent(layer: Layer) -> Statement:
     if layer.geometry and layer.srid != 4326:
         edge = f"ST_SetSRID(ST_Segmentize({box}::geometry, 10000), {pinned(layer.srid)})"
         box = f"Box2D(ST_Transform({edge}, 4326))"
-    time = f'"{layer.time}"' if layer.time else "NULL::timestamptz"
-    kind = layer.by_name[layer.time].kind if layer.time else None
-    first, last = (
-        (
-            f"trim(both '\"' from {kind.json_sql.format(f'min({time})')})",
-            f"trim(both '\"' from {kind.json_sql.format(f'max({time})')})",
-        )
-        if kind
-        else ("min(NULL::text)", "max(NULL::text)")  # an aggregate, so that there is one row always
-    )
+    first, last = _span(layer)
     return Statement(
         f"SELECT ST_XMin(b)::text, ST_YMin(b)::text, ST_XMax(b)::text, ST_YMax(b)::text, a, z"
         f" FROM (SELECT {box} AS b, {first} AS a, {last} AS z FROM {layer.table}) AS whole"
     )
+
+
+def _span(layer: Layer) -> tuple[str, str]:
+    """SQL of the first and the last time, as JSON would have them; of what is known of the past, for as-of layers."""
+    if layer.as_of:
+        since = f"(SELECT min(_from) FROM {history.table(layer)})"
+        return f"trim(both '\"' from {TYPES['datetime'].json_sql.format(since)})", "max(NULL::text)"
+    if layer.time is None:
+        return "min(NULL::text)", "max(NULL::text)"  # an aggregate, so that there is one row always
+    json, name = layer.by_name[layer.time].kind.json_sql, quoted(layer.time)
+    first, last = (f"trim(both '\"' from {json.format(f'{edge}({name})')})" for edge in ("min", "max"))
+    return first, last
 
 
 LOADS = Statement(
@@ -146,34 +163,65 @@ def token(digest: str) -> Statement:
 ALIVE = Statement("SELECT PostGIS_Lib_Version()")
 
 
-def feature_json(layer: Layer, columns: tuple[Column, ...], crs: Crs) -> str:
+def feature_json(layer: Layer, columns: tuple[Column, ...], crs: Crs, profile: Profile = "rfc7946") -> str:
     """SQL text giving one feature as GeoJSON text, built by concatenation (jsonb was ten times slower)."""
     members = "||".join(_member(layer, i, column) for i, column in enumerate(columns)) or "''"
-    return (
-        """'{"type":"Feature","id":'||id||',"geometry":'||"""
-        f"""{_geometry_json(layer, crs)}||',"properties":{{'||{members}||'}}}}'"""
-    )
+    geometry = _geometry_json(layer, crs) if profile == "rfc7946" else _place_json(layer, crs, profile)
+    return f"""'{{"type":"Feature","id":'||id||',"geometry":'||{geometry}||',"properties":{{'||{members}||'}}}}'"""
+
+
+def _place_json(layer: Layer, crs: Crs, profile: Profile) -> str:
+    """The members of JSON-FG 1.0: what is in another CRS is the `place`, with `geometry` null or beside it."""
+    if crs == CRS84:
+        return f"""{_geometry_json(layer, crs)}||',"place":null,"time":'||{_time_json(layer)}"""
+    beside = _geometry_json(layer, CRS84) if profile == "jsonfg-plus" else "'null'"
+    return f"""{beside}||',"place":'||{_geometry_json(layer, crs)}||',"time":'||{_time_json(layer)}"""
+
+
+def _time_json(layer: Layer) -> str:
+    column = layer.by_name.get(layer.time or "")
+    if column is None or column.access.level != "public":
+        return "'null'"
+    member = "date" if column.type == "date" else "timestamp"
+    return f"""coalesce('{{"{member}":'||{column.kind.json_sql.format(quoted(column.name))}||'}}','null')"""
 
 
 def _member(layer: Layer, index: int, column: Column) -> str:
     comma = "," if index else ""
-    json = column.kind.json_sql.format(quoted(column.name))
-    if layer.origin != "ingest" and column.type == "number":
-        json = f"CASE WHEN {quoted(column.name)} - {quoted(column.name)} = 0 THEN {json} END"  # JSON knows no NaN
+    json = value_json(layer, column)
     if not column.required or layer.origin != "ingest":
         json = f"coalesce({json},'null')"
     return f"""'{comma}"{column.name}":'||{json}"""
 
 
+def value_json(layer: Layer, column: Column) -> str:
+    """A value as JSON text; null when it is null, or a number that JSON does not know."""
+    json = column.kind.json_sql.format(quoted(column.name))
+    if layer.origin != "ingest" and column.type == "number":
+        return f"CASE WHEN {quoted(column.name)} - {quoted(column.name)} = 0 THEN {json} END"
+    return json
+
+
 def _geometry_json(layer: Layer, crs: Crs) -> str:
     if layer.geometry is None:
         return "'null'"
-    geometry = "geom" if crs.srid == pinned(layer.srid) else f"ST_Transform({_placed(layer)}, {crs.srid})"
+    geometry = outline(layer, crs)
     if crs.swap:
         geometry = f"ST_FlipCoordinates({geometry})"
     decimals = DEGREE_DECIMALS if crs.srid == 4326 else METRE_DECIMALS
     json = f"ST_AsGeoJSON({geometry}, {decimals}, 0)"
     return json if layer.origin == "ingest" else f"coalesce({json},'null')"
+
+
+def outline(layer: Layer, crs: Crs) -> str:
+    """The geometry in a CRS, east before north, areas by the right-hand rule of RFC 7946."""
+    geometry = shape(layer, crs)
+    return f"ST_ForcePolygonCCW({geometry})" if layer.geometry in AREAS else geometry
+
+
+def shape(layer: Layer, crs: Crs) -> str:
+    """The geometry in a CRS, east before north."""
+    return "geom" if crs.srid == pinned(layer.srid) else f"ST_Transform({_placed(layer)}, {crs.srid})"
 
 
 def _placed(layer: Layer) -> str:
@@ -182,30 +230,32 @@ def _placed(layer: Layer) -> str:
     return "geom" if srid == layer.srid else f"ST_SetSRID(geom, {srid})"
 
 
-def _stored(layer: Layer, shape: str) -> str:
+def as_stored(layer: Layer, shape: str) -> str:
     """A geometry in any CRS, in the CRS and under the SRID that the layer is stored in."""
     srid = pinned(layer.srid)
     there = f"ST_Transform({shape}, {srid})"
     return there if srid == layer.srid else f"ST_SetSRID({there}, {layer.srid})"
 
 
-def _source(query: ItemsQuery | TileQuery) -> str:
+def source(query: ItemsQuery | TileQuery) -> str:
     """The table that is asked: the layer's own, or, as of another moment, that of its versions."""
     layer = query.layer
     return history.table(layer) if layer.as_of and query.interval else layer.table
 
 
-def _where(query: ItemsQuery, caller: Caller, arguments: Arguments, *, paged: bool) -> Where:
+def where(query: ItemsQuery, caller: Caller, arguments: Arguments, *, paged: bool) -> Where:
+    """The conditions of a question; paged: with the place that its page begins after."""
     conditions = []
     if query.box is not None:
         conditions.append(filters.in_box(query.layer, query.box, arguments))
-    conditions += _attributes(query, caller, arguments)
+    conditions += attributes(query, caller, arguments)
     if paged and query.cursor is not None:
         conditions.append(filters.beyond(query.layer, query.sort, query.cursor, arguments))
     return Where(tuple(conditions))
 
 
-def _attributes(query: ItemsQuery | TileQuery, caller: Caller, arguments: Arguments) -> list[str]:
+def attributes(query: ItemsQuery | TileQuery, caller: Caller, arguments: Arguments) -> list[str]:
+    """The conditions on columns."""
     during = filters.in_interval(query.layer, query.interval, arguments) if query.interval else None
     columns = {"id": ID, **query.layer.by_name}
     equals = [filters.equal(columns[name], wanted, arguments) for name, wanted in query.equals]
@@ -219,14 +269,15 @@ def _filtered(query: ItemsQuery | TileQuery, caller: Caller, arguments: Argument
     return [condition(query.filter.expression, query.layer, columns, arguments, query.filter.crs)]
 
 
-def _shown(query: ItemsQuery, caller: Caller) -> tuple[Column, ...]:
+def shown(query: ItemsQuery, caller: Caller) -> tuple[Column, ...]:
+    """The columns that a question asks for and its caller may see."""
     columns = visible_columns(query.layer, caller)
     if query.properties is None:
         return columns
     return tuple(column for column in columns if column.name in query.properties)
 
 
-def _place(query: ItemsQuery) -> str:
+def place_of(query: ItemsQuery) -> str:
     """The place of a row in the order: its id, or a JSON array of sort values and id."""
     if not query.sort:
         return "id::text"

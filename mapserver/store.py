@@ -1,7 +1,7 @@
 """Asks PostGIS, as the caller, and gives back libpq results without a Python object a row.
 
-One question is one round trip: the rights and the statement travel in one pipeline, and everything up to its end is one
-implicit transaction, so what `set_config(…, true)` says is gone with it. Refuses to queue for ever: beyond
+One question is one round trip and one implicit transaction. A connection knows whose rights it holds; where the next
+caller's are others, they are set in the same pipeline, before the statement, and after any fault anew. Refuses to queue for ever: beyond
 `MAX_WAITING` questions, or after `MAX_WAIT_S`, a caller is told to come again."""
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
@@ -25,8 +26,8 @@ MAX_PREPARED = 400
 """Prepared statements a connection keeps; questions of a new shape beyond that are asked unprepared."""
 STATEMENT_TIMEOUT_MS = 30_000
 _RIGHTS = (
-    "SELECT set_config('role', $1, true), set_config('citymap.caller', $2, true),"
-    " set_config('citymap.writes', $3, true)"
+    "SELECT set_config('role', $1, false), set_config('citymap.caller', $2, false),"
+    " set_config('citymap.writes', $3, false)"
 )
 _CANCELLED = b"57014"
 
@@ -48,6 +49,17 @@ class Rows:
 
     def __len__(self) -> int:
         return self.result.ntuples
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.result.nfields
+
+    @property
+    def address(self) -> int | None:
+        """Where libpq keeps the result."""
+        address: int | None = getattr(self.result, "pgresult_ptr")  # noqa: B009  psycopg's Protocol leaves it out
+        return address
 
     def __iter__(self) -> Iterator[tuple[bytes | None, ...]]:
         value, columns = self.result.get_value, range(self.result.nfields)
@@ -122,41 +134,65 @@ class Store:
 
 
 class _Connection:
-    """One libpq connection in pipeline mode."""
+    """One libpq connection in pipeline mode. Its socket is always listened to: an end is heard of when it comes."""
 
     def __init__(self, connection: PGconn) -> None:
         self._pg = connection
         self._loop = asyncio.get_running_loop()
         self._prepared: set[bytes] = set()
+        self._rights: tuple[bytes, ...] | None = None
+        self._answered: asyncio.Future[None] | None = None
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
+        self._socket = self._pg.socket
+        self._loop.add_reader(self._socket, self._heard)
 
     @property
     def alive(self) -> bool:
-        return self._pg.status == pq.ConnStatus.OK and not _hung_up(self._pg)
+        return bool(self._pg.status == pq.ConnStatus.OK)
+
+    def _heard(self) -> None:
+        """Takes what has come; wakes who waits when an answer is whole, or when the connection is at its end."""
+        fault: Exception | None = None
+        try:
+            self._pg.consume_input()
+        except Exception as error:
+            fault = error
+        if self._pg.status != pq.ConnStatus.OK:
+            self._loop.remove_reader(self._socket)
+            fault = fault or NotReady("", "the database ended the connection")
+        waiting = self._answered
+        if waiting is None or waiting.done():
+            return
+        if fault is not None:
+            waiting.set_exception(fault)
+        elif not self._pg.is_busy():
+            waiting.set_result(None)
 
     async def fetch(self, caller: Caller, statement: Statement, role: str) -> Rows:
-        rights = Statement(_RIGHTS, (role.encode(), caller.name.encode(), ",".join(sorted(caller.writes)).encode()))
-        new = [name for name in (self._send(rights), self._send(statement)) if name]
+        rights = (role.encode(), caller.name.encode(), ",".join(sorted(caller.writes)).encode())
+        asked = [statement] if rights == self._rights else [Statement(_RIGHTS, rights), statement]
+        self._rights = None  # until the whole pipeline has gone well
+        new = [name for name in map(self._send, asked) if name]
         self._pg.pipeline_sync()
         results = await self._results()
         failed = next((r for r in results if r.status == pq.ExecStatus.FATAL_ERROR), None)
         if failed is None:
             self._prepared.update(new)
+            self._rights = rights
             return Rows(results[-1])
         raise _refusal(failed)
 
     def _send(self, statement: Statement) -> bytes | None:
         """Queues a statement; gives the name it is newly prepared under, if it is."""
-        sql = statement.sql.encode()
-        name = hashlib.blake2b(sql, digest_size=12).hexdigest().encode()
+        name = _name(statement.sql)
         if name in self._prepared:
             self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
             return None
         if len(self._prepared) >= MAX_PREPARED:
-            self._pg.send_query_params(sql, statement.arguments, result_format=pq.Format.BINARY)
+            self._pg.send_query_params(statement.sql.encode(), statement.arguments, result_format=pq.Format.BINARY)
             return None
-        self._pg.send_prepare(name, sql)
+        self._pg.send_prepare(name, statement.sql.encode())
         self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
         return name
 
@@ -165,9 +201,9 @@ class _Connection:
         out: list[PGresult] = []
         await self._flushed()
         while True:
-            while self._pg.is_busy():
-                await _ready(self._loop, self._pg.socket, write=False)
-                self._pg.consume_input()
+            if self._pg.is_busy():
+                self._answered = self._loop.create_future()
+                await self._answered
             result = self._pg.get_result()
             if result is None:
                 continue
@@ -177,8 +213,7 @@ class _Connection:
 
     async def _flushed(self) -> None:
         while self._pg.flush():
-            await _ready(self._loop, self._pg.socket, write=True)
-            self._pg.consume_input()
+            await _ready(self._loop, self._socket, write=True)
 
     def abandon(self) -> None:
         """Stops what the server is doing for us (the client left) and closes."""
@@ -186,10 +221,18 @@ class _Connection:
             if self._pg.status == pq.ConnStatus.OK:
                 self._pg.get_cancel().cancel()
         finally:
-            self._pg.finish()
+            self.close()
 
     def close(self) -> None:
+        if self._pg.status == pq.ConnStatus.OK:
+            self._loop.remove_reader(self._socket)
         self._pg.finish()
+
+
+@lru_cache(MAX_PREPARED)
+def _name(sql: str) -> bytes:
+    """The name that a statement is prepared under."""
+    return hashlib.blake2b(sql.encode(), digest_size=12).hexdigest().encode()
 
 
 async def _connected(dsn: str) -> PGconn:
@@ -218,15 +261,6 @@ async def _ready(loop: asyncio.AbstractEventLoop, socket: int, *, write: bool) -
 def _fulfil(done: asyncio.Future[None]) -> None:
     if not done.done():
         done.set_result(None)
-
-
-def _hung_up(connection: PGconn) -> bool:
-    """Whether an idle connection was closed by the server (it has input where none is due)."""
-    try:
-        connection.consume_input()
-    except Exception:
-        return True
-    return connection.status != pq.ConnStatus.OK
 
 
 def _refusal(failed: PGresult) -> Exception:

@@ -15,12 +15,13 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query projection history filters cql2 parameters features tables styles text times values faults headers "
-        "negotiation coding reference shapes"
+        "query formats projection history filters cql2 parameters features tables styles text times values faults headers "
+        "negotiation coding reference shapes areas area_names periods sheets reaggregation regrouping joining whereabouts "
+        "spreadsheets"
     ),
-    "voice": "statements edits changes",
+    "voice": "statements rowstatements extracts edits changes",
     "hands": (
-        "store house existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
+        "store encoder fetching house downloads existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
         "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",

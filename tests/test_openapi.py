@@ -118,6 +118,8 @@ def spelled_out(where: str, method: str) -> list[str]:
 def takes(layer, where: str, method: str) -> bool:
     if method != "GET":
         return layer.writable
+    if where.endswith("/changes"):
+        return layer.history
     raster = layer.origin == "raster"
     if "/map/tiles" in where or where.endswith("/coverage"):
         return raster

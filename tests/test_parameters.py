@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mapserver import parameters
 from mapserver.crs import CRS84, OFFERED, VN2000, WGS84, crs_of
 from mapserver.errors import BadQuery
-from mapserver.http.hot import fitting
+from mapserver.fetching import fitting
 from mapserver.layer import Access, Column, Layer, Text
 from mapserver.query import ANYONE, MAX_LIMIT, Box, Caller, Cursor, Interval, Sort, feature_id, tile_query
 

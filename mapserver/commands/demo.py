@@ -30,6 +30,7 @@ from mapserver.reading import opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames, script, told
 from mapserver.settings import Settings, settings
+from mapserver.systems.areas.upkeep import caught_up
 from mapserver.tables import quoted
 
 WARDS, ROADS = "wards", "roads"
@@ -57,6 +58,7 @@ def demo(
                 typer.echo(f"{layer.name}: holds real data and stays as it is (--over-real replaces it)")
         filling = Filling(chosen, there.owner_dsn, layers, scale, seed)
         reports = {layer.name: filling.synthetic(layer) for layer in wanted if layer.name not in kept}
+        filling.areas()
     typer.echo(
         _summary([reports[layer.name] for layer in wanted if layer.name in reports and layer.origin == "ingest"])
     )
@@ -75,7 +77,9 @@ def fill(chosen: Settings, owner_dsn: str, scale: float = 1.0) -> list[Report]:
     others = [layer for layer in missing if layer.name != WARDS]
     reports += [report for layer in others if (report := filling.real(layer))]
     done = {report.layer for report in reports}
-    return reports + [filling.synthetic(layer) for layer in others if layer.name not in done]
+    reports += [filling.synthetic(layer) for layer in others if layer.name not in done]
+    filling.areas()
+    return reports
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,11 @@ class Filling:
         if layer.origin == "raster":
             return self._raster(layer, made, provenance)
         return self._rows(layer, told(layer, make(made)), provenance)
+
+    def areas(self) -> None:
+        """Brings the area versions up to the layers."""
+        for note in caught_up(self.owner_dsn, self.layers):
+            typer.echo(f"{'areas':22}{note}")
 
     @cached_property
     def _city(self) -> Any:

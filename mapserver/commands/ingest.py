@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from mapserver.reading import Source, opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames
 from mapserver.settings import Settings, settings
+from mapserver.systems.areas.upkeep import caught_up
 
 SOME_QUARANTINED = 3
 """Exit code of a load that left some rows in quarantine."""
@@ -66,6 +68,7 @@ def ingest(  # noqa: PLR0917 -- typer makes options of them
                 there.owner_dsn, layers, target, rows, provenance,
                 mode=mode, dry_run=dry_run, mend=mend, progress=progress,
             )  # fmt: skip
+            report = replace(report, notes=report.notes + (() if dry_run else caught_up(there.owner_dsn, layers)))
     show(report)
     if report.quarantined:
         raise typer.Exit(SOME_QUARANTINED)

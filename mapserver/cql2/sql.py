@@ -269,7 +269,8 @@ class _Writer:
         return Term(f"({' OR '.join(equal)})", "boolean")
 
     def _arithmetic(self, sign: str, left: Expression, right: Expression) -> Term:
-        a, b = (f"{self.of(part, 'number').sql}::numeric" for part in (left, right))
+        # by way of its text a float keeps every digit; a cast alone keeps 15
+        a, b = (f"{self.of(part, 'number').sql}::text::numeric" for part in (left, right))
         match sign:
             case "/":
                 sql = f"({a} / NULLIF({b}, 0))"
@@ -285,7 +286,9 @@ class _Writer:
 
     def _temporal(self, relation: str, left: Expression, right: Expression) -> Term:
         (a, b), (c, d) = (self._ends(part) for part in (left, right))
-        return Term(f"({_RELATIONS[relation].format(a=a, b=b, c=c, d=d)})", "boolean")
+        holds = f"({_RELATIONS[relation].format(a=a, b=b, c=c, d=d)})"
+        unused = [f"{end} IS NOT NULL" for end in (a, b, c, d) if end not in holds]
+        return Term(f"CASE WHEN {' AND '.join(unused)} THEN {holds} END" if unused else holds, "boolean")
 
     def _ends(self, expression: Expression) -> tuple[str, str]:
         term = self._term(expression)

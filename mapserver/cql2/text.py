@@ -43,6 +43,9 @@ _NOT_LEVEL, _COMPARISON, _SUM = 3, 4, 5
 _WKT = frozenset(
     {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"}
 )
+_ESCAPE = re.compile(r"''|\\(['\\abtnvfr])")
+_CONTROL = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
+"""What a backslash makes of a letter; before any other character it stays, for LIKE."""
 _RESERVED = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL", "TRUE", "FALSE", "DIV"})
 
 
@@ -61,6 +64,11 @@ class _Token:
 def parse_text(text: str) -> Expression:
     """The expression of a CQL2 text. Raises BadQuery naming the place where it goes wrong."""
     return _Parser(text).whole()
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """The character that an escape inside a text means."""
+    return _CONTROL.get(escape[1], escape[1]) if escape[1] else "'"
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -172,7 +180,7 @@ class _Parser:
                 return Literal(number(token.text))
             case "text":
                 self._take()
-                return Literal(re.sub(r"''|\\'", "'", token.text[1:-1]))
+                return Literal(_ESCAPE.sub(_unescaped, token.text[1:-1]))
             case "quoted":
                 self._take()
                 return Property(token.text[1:-1].replace('""', '"'))

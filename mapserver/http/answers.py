@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapserver.coding import ONCE, coding, digest, etag, matches, worth_packing
+from mapserver.coding import ONCE, STREAMED, STREAMED_TYPES, Coding, coding, digest, etag, matches, worth_packing
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -35,6 +37,54 @@ class Answer:
     """Version of what is stored, with which the ETag begins; If-Match looks at nothing else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Status, headers, and a body that comes in pieces; nobody knows its length or its tag before the end."""
+
+    status: int
+    pieces: AsyncIterator[bytes]
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+async def streamed(stream: Stream, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends a body piece by piece, packed as the client takes it, for as long as the client is there."""
+    headers = {**ALWAYS, "vary": VARY, "cache-control": "no-cache", "content-type": stream.media_type}
+    headers |= {name.lower(): value for name, value in stream.headers.items()}
+    packed = coding(header(scope, b"accept-encoding"), STREAMED) if stream.media_type in STREAMED_TYPES else "identity"
+    if packed != "identity":
+        headers["content-encoding"] = packed
+    await send({"type": "http.response.start", "status": stream.status, "headers": _raw(headers)})
+    left = asyncio.create_task(_left(receive))
+    try:
+        async for piece in _packed(stream.pieces, packed):
+            if left.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        left.cancel()
+
+
+async def _packed(pieces: AsyncIterator[bytes], packed: Coding) -> AsyncIterator[bytes]:
+    async with aclosing(pieces):  # type: ignore[type-var]
+        if packed == "identity":
+            async for piece in pieces:
+                yield piece
+            return
+        packer = STREAMED[packed]()
+        async for piece in pieces:
+            if some := packer.compress(piece):
+                yield some
+        yield packer.flush()
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """A request header's value, the first of that name."""
     for key, value in scope["headers"]:
@@ -45,7 +95,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 async def sent(answer: Answer, scope: Scope, send: Send) -> None:
     """Sends the answer as this request may have it: 304, packed, or without its body."""
-    headers = {**ALWAYS, "vary": VARY, **{k.lower(): v for k, v in answer.headers.items()}}
+    headers = {"vary": VARY, **{k.lower(): v for k, v in answer.headers.items()}}
     if answer.media_type:
         headers["content-type"] = answer.media_type
     body, status = answer.body, answer.status
@@ -62,10 +112,13 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
             headers["content-encoding"] = coded
     if status not in (204, 304):
         headers["content-length"] = str(len(body))
-    start = {"type": "http.response.start", "status": status, "headers": _raw(headers)}
+    start = {"type": "http.response.start", "status": status, "headers": [*_ALWAYS_RAW, *_raw(headers)]}
     await send(start)
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items() if value]
+
+
+_ALWAYS_RAW = _raw(ALWAYS)

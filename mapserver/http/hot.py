@@ -4,33 +4,40 @@ Everything else, HTML too, is passed on to the application behind."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import accumulate
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 from urllib.parse import unquote
 
 from mapserver import parameters, statements
 from mapserver.catalogue import Catalogue
-from mapserver.errors import BadQuery, CityMapError, NotFound
+from mapserver.encoder import encoder
+from mapserver.errors import CityMapError, NotFound
+from mapserver.fetching import Fetching
+from mapserver.formats import FORMATS
+from mapserver.house import House
 from mapserver.http import problems
-from mapserver.http.answers import Answer, Receive, Scope, Send, header, sent
-from mapserver.http.links import base_url, link, with_parameters
+from mapserver.http.answers import Answer, Receive, Scope, Send, Stream, header, sent, streamed
+from mapserver.http.features import FG_TYPES, GEOJSON, Page, one
+from mapserver.http.files import Files
+from mapserver.http.links import base_url
 from mapserver.http.rights import Rights
 from mapserver.layer import Layer
-from mapserver.negotiation import language, representation
-from mapserver.query import MAX_BODY_BYTES, Caller, Cursor, ItemQuery, ItemsQuery, feature_id, opened
-from mapserver.settings import Settings
-from mapserver.store import Rows, Store, StoreError
+from mapserver.negotiation import language, profile, representation
+from mapserver.query import Caller, ItemQuery, ItemsQuery, feature_id, opened
+from mapserver.store import StoreError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-GEOJSON = "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
-ITEMS_OFFERED = {
+ITEM_OFFERED = {
     "json": (GEOJSON, "application/json"),
     "html": ("text/html", "application/xhtml+xml"),
     "jsonld": ("application/ld+json",),
+    "jsonfg": FG_TYPES,
 }
+ITEMS_OFFERED = ITEM_OFFERED | {made.name: (made.media_type, *made.also) for made in FORMATS.values()}
+PAGES = ("html", "jsonld")
+"""Representations of features that the OGC door makes."""
 TILE_OFFERED = {"mvt": (MVT, "application/x-protobuf", "application/octet-stream")}
 MATRIX_SET = "WebMercatorQuad"
 
@@ -38,9 +45,10 @@ MATRIX_SET = "WebMercatorQuad"
 class Hot:
     """ASGI application: answers what is hot, passes on the rest."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, store: Store, rights: Rights, behind: App) -> None:
-        self._settings, self._catalogue, self._store = settings, catalogue, store
-        self._rights, self._behind = rights, behind
+    def __init__(self, house: House, rights: Rights, files: Files, behind: App) -> None:
+        self._settings, self._catalogue, self._store = house.settings, house.catalogue, house.store
+        self._rights, self._files, self._behind = rights, files, behind
+        self._fetching = Fetching(house.store, encoder())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answering = self._answering(scope)
@@ -56,9 +64,9 @@ class Hot:
         if answer is None:
             await self._behind(scope, receive, send)
         else:
-            await sent(answer, scope, send)
+            await (streamed(answer, scope, receive, send) if isinstance(answer, Stream) else sent(answer, scope, send))
 
-    def _answering(self, scope: Scope) -> Callable[[Scope], Awaitable[Answer | None]] | None:
+    def _answering(self, scope: Scope) -> Callable[[Scope], Awaitable[Answer | Stream | None]] | None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             return None
         match segments(scope):
@@ -70,44 +78,39 @@ class Hot:
                 return self._tile
         return None
 
-    async def _items(self, scope: Scope) -> Answer | None:
+    async def _items(self, scope: Scope) -> Answer | Stream | None:
         given = parameters_of(scope)
-        if representation(given.get("f"), header(scope, b"accept"), ITEMS_OFFERED) != "json":
+        form = representation(given.get("f"), header(scope, b"accept"), ITEMS_OFFERED)
+        if form in PAGES:
             return None
-        language(given.get("lang"), None)
+        spoken = language(given.get("lang"), header(scope, b"accept-language"))
         layer, caller = await self._asked(scope)
-        result_type = given.get("resultType", "results")
-        if result_type not in ("results", "hits"):
-            raise BadQuery("resultType", f"needs results or hits, got {result_type[:40]!r}")
-        query = parameters.items_query(layer, caller, given)
-        url = f"{self._base(scope)}/collections/{layer.name}/items"
-        crs = {"Content-Crs": f"<{query.crs.uri}>"}
-        if result_type == "hits":
-            matched = int((await self._store.fetch(caller, statements.count(query, caller))).value() or 0)
-            return Answer(200, _collection([], [_self(url, given), *_alternates(url, given)], 0, matched), GEOJSON, crs)
-        rows = await self._store.fetch(caller, statements.items(query, caller))
-        return Answer(200, _page(query, rows, url, given), GEOJSON, crs)
+        query = _profiled(parameters.items_query(layer, caller, given), form, given)
+        if form in FORMATS:
+            if scope["method"] == "HEAD":
+                return self._files.head(query, form)
+            return await self._files.file(query, caller, form, query.limit if "limit" in given else None, spoken)
+        page = Page(query, f"{self._base(scope)}/collections/{layer.name}", given, _media_type(form, given, scope))
+        if parameters.result_type(given) == "hits":
+            matched = await self._store.fetch(caller, statements.count(query, caller))
+            return page.hits(int(matched.value() or 0))
+        return page.answer(await self._fetching.page(query, caller))
 
     async def _item(self, scope: Scope) -> Answer | None:
         given = parameters_of(scope)
-        if representation(given.get("f"), header(scope, b"accept"), ITEMS_OFFERED) != "json":
+        form = representation(given.get("f"), header(scope, b"accept"), ITEM_OFFERED)
+        if form in PAGES:
             return None
         layer, caller = await self._asked(scope)
-        parameters.known(given, ("crs", "f", "lang"))
+        parameters.known(given, ("crs", "profile", "f", "lang"))
         language(given.get("lang"), None)
-        query = ItemQuery(layer, _feature_id(scope, layer), parameters.crs("crs", given.get("crs")))
-        rows = await self._store.fetch(caller, statements.item(query, caller))
-        if not len(rows):
+        asked = ItemQuery(layer, _feature_id(scope, layer), parameters.crs("crs", given.get("crs")))
+        query = _profiled(asked, form, given)
+        found = await self._fetching.one(query, caller)
+        if found is None:
             raise NotFound("featureId", f"{layer.name} has no feature {query.id}")
         collection = f"{self._base(scope)}/collections/{layer.name}"
-        links = [
-            _self(f"{collection}/items/{query.id}", given),
-            *_alternates(f"{collection}/items/{query.id}", given),
-            link(collection, "collection", "application/json", layer.title.en),
-        ]
-        body = (rows.value() or b"")[:-1] + b',"links":' + json.dumps(links).encode() + b"}"
-        stamp = (rows.value(0, 1) or b"").decode()
-        return Answer(200, body, GEOJSON, {"Content-Crs": f"<{query.crs.uri}>"}, stamp=stamp)
+        return one(query, found, collection, given, _media_type(form, given, scope))
 
     async def _tile(self, scope: Scope) -> Answer | None:
         given = parameters_of(scope)
@@ -117,8 +120,7 @@ class Hot:
         query = parameters.tile(layer, caller, given, (z, y, x))
         if query is None or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
             raise NotFound("tile", f"{layer.name} has no tile {z[:20]}/{y[:20]}/{x[:20]} in {MATRIX_SET}")
-        rows = await self._store.fetch(caller, statements.tile(query, caller))
-        body = rows.value() or b""
+        body = await self._fetching.tile(query, caller)
         return Answer(200, body, MVT) if body else Answer(204)
 
     async def _asked(self, scope: Scope) -> tuple[Layer, Caller]:
@@ -132,6 +134,24 @@ class Hot:
     def _problem(self, error: CityMapError, scope: Scope) -> Answer:
         body = problems.rendered(error, self._base(scope))
         return Answer(error.status, body, problems.MEDIA_TYPE, problems.headers(error), compress=False)
+
+
+Query = TypeVar("Query", ItemsQuery, ItemQuery)
+
+
+def _profiled(query: Query, form: str, given: Mapping[str, str]) -> Query:
+    """The question in the profile that was asked for, by `profile`, or by `f` or `Accept` for JSON-FG."""
+    wanted = given.get("profile", "jsonfg" if form == "jsonfg" else None)
+    chosen = profile(wanted)
+    return query if query.profile == chosen else replace(query, profile=chosen)
+
+
+def _media_type(form: str, given: Mapping[str, str], scope: Scope) -> str:
+    """JSON-FG is GeoJSON (its clause 16); a client that accepts its older media types only is given those."""
+    if form != "jsonfg" or "f" in given:
+        return GEOJSON
+    accepted = header(scope, b"accept") or ""
+    return next((own for own in FG_TYPES if own in accepted), GEOJSON)
 
 
 def visible_layer(catalogue: Catalogue, name: str, caller: Caller) -> Layer:
@@ -159,61 +179,3 @@ def _feature_id(scope: Scope, layer: Layer) -> int:
     if number is None:
         raise NotFound("featureId", f"{layer.name} has no feature {text[:60]!r}")
     return number
-
-
-def _page(query: ItemsQuery, rows: Rows, url: str, given: Mapping[str, str]) -> bytes:
-    """The feature collection of a page: as many rows as asked for and as fit into MAX_BODY_BYTES."""
-    features = fitting([value or b"" for value in rows.column(0, min(len(rows), query.limit))])
-    kept = len(features)
-    more = len(rows) > kept
-    places = [rows.value(row, 1) or b"" for row in ((0, kept - 1) if kept else ())]
-    backward = query.cursor is not None and query.cursor.backward
-    if backward:
-        features.reverse()
-        places.reverse()
-    started = bool(kept) and (query.cursor is not None or query.offset > 0)
-    follows, precedes = (bool(kept), more) if backward else (more, started)
-    links = [_self(url, given), *_alternates(url, given)]
-    if follows:
-        links.append(_turn(query, url, given, places[-1], "next"))
-    if precedes:
-        links.append(_turn(query, url, given, places[0], "prev"))
-    whole = not more and query.cursor is None and query.offset == 0
-    return _collection(features, links, kept, kept if whole else None)
-
-
-def fitting(features: list[bytes], most: int = MAX_BODY_BYTES) -> list[bytes]:
-    """As many features, one at least, as fit into `most` bytes."""
-    ends = accumulate(map(len, features))
-    return features[: max(1, sum(end <= most for end in ends))]
-
-
-def _collection(features: list[bytes], links: list[dict[str, object]], returned: int, matched: int | None) -> bytes:
-    known = b"" if matched is None else b'"numberMatched":%d,' % matched
-    return b'{"type":"FeatureCollection",%b"numberReturned":%d,"features":[%b],"links":%b}' % (
-        known,
-        returned,
-        b",".join(features),
-        json.dumps(links).encode(),
-    )
-
-
-def _self(url: str, given: Mapping[str, str]) -> dict[str, object]:
-    return link(with_parameters(url, given, {}), "self", GEOJSON, "This document")
-
-
-def _alternates(url: str, given: Mapping[str, str]) -> list[dict[str, object]]:
-    """Links to every other representation of the same answer."""
-    return [
-        link(with_parameters(url, given, {"f": "html"}), "alternate", "text/html", "This document as HTML"),
-        link(with_parameters(url, given, {"f": "jsonld"}), "alternate", "application/ld+json", "As JSON-LD"),
-    ]
-
-
-def _turn(query: ItemsQuery, url: str, given: Mapping[str, str], place: bytes, rel: str) -> dict[str, object]:
-    """A link to the page after or before a place."""
-    raw: Any = json.loads(place)
-    *values, feature = raw if isinstance(raw, list) else [raw]
-    cursor = Cursor(tuple(values), feature, backward=rel == "prev")
-    changes = {"cursor": cursor.text(), "offset": None}
-    return link(with_parameters(url, given, changes), rel, GEOJSON, "Next page" if rel == "next" else "Previous page")

@@ -25,7 +25,8 @@ from mapserver.errors import (
     Unauthorized,
     UnsupportedMedia,
 )
-from mapserver.http.hot import GEOJSON, visible_layer
+from mapserver.http.features import GEOJSON
+from mapserver.http.hot import visible_layer
 from mapserver.layer import Layer
 from mapserver.query import Caller, ItemQuery, feature_id
 from mapserver.statements import Statement

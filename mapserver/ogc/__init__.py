@@ -8,8 +8,14 @@ from fastapi import APIRouter
 
 from mapserver.house import House
 from mapserver.ogc.door import Door
+from mapserver.ogc.joins import JoinDoor
+from mapserver.ogc.processes import ProcessDoor
+from mapserver.systems.areas.book import Books
 
 
 def routes(house: House) -> APIRouter:
     """The routes of one worker."""
-    return Door(house).router()
+    books, router = Books(house.store), Door(house).router()
+    router.include_router(ProcessDoor(house, books).router())
+    router.include_router(JoinDoor(house, books).router())
+    return router

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from mapserver import formats
 from mapserver.crs import OFFERED
 from mapserver.layer import Layer
 from mapserver.ogc.facts import Bounds, Fact
@@ -101,7 +102,7 @@ def extent(reader: Reader, layer: Layer) -> Document:
     out: Document = {}
     if known.box:
         out["spatial"] = {"bbox": [list(outward(known.box))], "crs": CRS84}
-    if layer.time in {column.name for column in visible_columns(layer, reader.caller)}:
+    if layer.as_of or layer.time in {column.name for column in visible_columns(layer, reader.caller)}:
         out["temporal"] = {"interval": [[_instant(known.first), _instant(known.last)]], "trs": GREGORIAN}
     return out
 
@@ -152,6 +153,12 @@ def _feature_links(reader: Reader, layer: Layer) -> Iterator[Link]:
     yield link(f"{url}/items", "items", GEOJSON, say("Dữ liệu dạng GeoJSON", "Features as GeoJSON"))
     yield link(f"{url}/items?f=html", "items", HTML, say("Dữ liệu dạng bảng", "Features as a table"))
     yield link(f"{url}/items?f=jsonld", "items", JSONLD, say("Dữ liệu dạng JSON-LD", "Features as JSON-LD"))
+    yield link(f"{url}/items?f=jsonfg", "items", GEOJSON, say("Dữ liệu dạng JSON-FG", "Features as JSON-FG"))
+    for made in formats.offered(layer):
+        title = say(f"Tải về dạng {made.title.vi}", f"Download as {made.title.en}")
+        yield link(f"{url}/items?f={made.name}", "items", made.media_type, title)
+    if layer.history:
+        yield link(f"{url}/changes", f"{REL}changeset", JSON, say("Những gì đã thay đổi", "What changed"))
     yield link(f"{url}/queryables", f"{REL}queryables", SCHEMA, say("Cột lọc được", "Queryables"))
     yield link(f"{url}/sortables", f"{REL}sortables", SCHEMA, say("Cột sắp xếp được", "Sortables"))
     if layer.geometry:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mapserver import __version__
+from mapserver.formats import offered
 from mapserver.layer import Column, Layer
 from mapserver.ogc.documents import COVERAGE_TYPES, Document
 from mapserver.ogc.house import Reader
@@ -128,13 +129,14 @@ def _feature_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document
     here, title, say = f"/collections/{layer.name}", layer.title[reader.language], reader.choose
     one, many = f"#/components/schemas/{layer.name}Feature", f"#/components/schemas/{layer.name}Features"
     ld: Document = {JSONLD: {"schema": _OBJECT}}
-    paged = ("limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "resultType", "f-ld")
+    files = {made.media_type: {"schema": _binary()} for made in offered(layer)}
+    paged = ("limit", "offset", "cursor", "bbox", "bbox-crs", "crs", "resultType", "profile", "f-items")
     items = _get(
         reader,
         layer.name,
         f"{layer.name}.getFeatures",
         f"{title}: {say('các đối tượng', 'features')}",
-        {GEOJSON: {"schema": {"$ref": many}}, **ld, **_page()},
+        {GEOJSON: {"schema": {"$ref": many}}, **ld, **_page(), **files},
         *WHICH,
         *paged,
     )
@@ -149,12 +151,47 @@ def _feature_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document
         {GEOJSON: {"schema": {"$ref": one}}, **ld, **_page()},
         "featureId",
         "crs",
-        "f-ld",
+        "profile",
+        "f-item",
     )
     for read in (items, item):
         _success(read)["headers"] = {"Content-Crs": {"schema": {"type": "string"}}}
     yield f"{here}/items", {"get": items, **(_insert(reader, layer, one) if layer.writable else {})}
+    if layer.history:
+        yield f"{here}/changes", {"get": _changes(reader, layer, one)}
     yield f"{here}/items/{{featureId}}", {"get": item, **(_edits(reader, layer, one) if layer.writable else {})}
+
+
+def _changes(reader: Reader, layer: Layer, schema: str) -> Document:
+    """What changed since a token."""
+    change: Document = {
+        "type": "object",
+        "required": ["id", "action", "at"],
+        "properties": {
+            "id": {"type": "integer", "format": "int64"},
+            "action": enum("insert", "update", "delete"),
+            "at": {"type": "string", "format": "date-time"},
+            "feature": {"$ref": schema},
+        },
+    }
+    page: Document = {
+        "type": "object",
+        "required": ["collection", "numberReturned", "changes", "links"],
+        "properties": {
+            "collection": {"type": "string"},
+            "numberReturned": {"type": "integer", "minimum": 0},
+            "changes": {"type": "array", "items": change},
+            "token": {"type": "string"},
+            "links": {"type": "array", "items": {"$ref": "#/components/schemas/link"}},
+        },
+    }
+    words = f"{layer.title[reader.language]}: {reader.choose('những gì đã thay đổi', 'what changed')}"
+    names = ("since", "cursor", "changes-limit", "crs", "f-json")
+    operation = _get(reader, layer.name, f"{layer.name}.getChanges", words, {JSON: {"schema": page}}, *names)
+    responses = operation["responses"]
+    if isinstance(responses, dict):
+        responses["410"] = _problem("410")
+    return operation
 
 
 def _insert(reader: Reader, layer: Layer, schema: str) -> Document:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from mapserver.changes import DEFAULT_LIMIT as CHANGES_LIMIT
 from mapserver.cql2 import LANGUAGES as FILTER_LANGUAGES
 from mapserver.cql2 import MAX_LENGTH
 from mapserver.crs import OFFERED
+from mapserver.formats import FORMATS
 from mapserver.layer import LANGUAGES, Column
+from mapserver.negotiation import GEOJSON_PROFILES
 from mapserver.ogc.documents import Document
 from mapserver.ogc.house import Reader
 from mapserver.ogc.tilesets import MATRIX_SET
@@ -17,6 +20,9 @@ WHICH = ("datetime", "filter", "filter-lang", "filter-crs", "id")
 FORMS = {
     "f": ("json", "html"),
     "f-ld": ("json", "html", "jsonld"),
+    "f-item": ("json", "html", "jsonld", "jsonfg"),
+    "f-items": ("json", "html", "jsonld", "jsonfg", *FORMATS),
+    "f-json": ("json",),
     "f-tilejson": ("json", "html", "tilejson"),
     "f-mvt": ("mvt",),
     "f-png": ("png",),
@@ -36,6 +42,9 @@ _CRS: Document = {
 _LIMIT: Document = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 
 
+_PROFILE: Document = {"type": "string", "enum": [*GEOJSON_PROFILES]}
+
+
 def parameters(reader: Reader) -> Document:
     """The components that paths refer to."""
     words = reader.choose("Dạng dữ liệu, thay cho tiêu đề Accept", "The representation, instead of the Accept header")
@@ -47,6 +56,7 @@ def _questions(reader: Reader) -> Document:
     say = reader.choose
     counted: Document = {**enum("results", "hits"), "default": "results"}
     themed: Document = {**enum(*THEMES), "default": THEMES[0]}
+    language: Document = {**enum(*FILTER_LANGUAGES), "default": FILTER_LANGUAGES[0]}
     table: tuple[tuple[str, str, Document], ...] = (
         ("lang", say("Ngôn ngữ", "Language"), enum(*LANGUAGES)),
         ("limit", say("Số đối tượng một trang", "Features a page"), _LIMIT),
@@ -59,12 +69,15 @@ def _questions(reader: Reader) -> Document:
         ("resultType", say("Đối tượng, hay chỉ số lượng", "Features, or their count"), counted),
         ("id", say("Mã đối tượng", "Id of a feature"), _INTEGER),
         ("filter", say("Biểu thức CQL2", "A CQL2 expression"), {**_TEXT, "maxLength": MAX_LENGTH}),
-        ("filter-lang", say("Ngôn ngữ của filter", "Language of filter"), enum(*FILTER_LANGUAGES)),
+        ("filter-lang", say("Ngôn ngữ của filter", "Language of filter"), language),
         ("filter-crs", say("Hệ tọa độ trong filter", "CRS of geometries in filter"), _CRS),
+        ("profile", say("Hồ sơ GeoJSON", "GeoJSON profile"), {"type": "array", "items": _PROFILE}),
+        ("since", say("Mã nhận được lần trước", "The token of last time"), _TEXT),
+        ("changes-limit", say("Số thay đổi một trang", "Changes a page"), {**_LIMIT, "default": CHANGES_LIMIT}),
         ("subset", "Lat(low:high),Lon(low:high)", _TEXT),
         ("theme", say("Sáng hay tối", "Light or dark"), themed),
     )
-    return {name: query(name, words, schema) for name, words, schema in table}
+    return {name: query(name.removeprefix("changes-"), words, schema) for name, words, schema in table}
 
 
 def _headers(reader: Reader) -> Document:

@@ -13,10 +13,12 @@ PROBLEMS = {
     "404": "NotFound",
     "405": "MethodNotAllowed",
     "406": "NotAcceptable",
+    "410": "Gone",
     "412": "Stale",
     "413": "TooLarge",
     "415": "UnsupportedMedia",
     "422": "BadFeature",
+    "428": "NoVersion",
     "500": "ServerError",
     "503": "NotReady",
 }

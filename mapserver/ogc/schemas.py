@@ -107,6 +107,8 @@ def _property(reader: Reader, layer: Layer, column: Column) -> Iterator[tuple[st
     if column.unit:
         yield "x-ogc-unit", column.unit
     if column.name == layer.time:
-        yield "x-ogc-role", "primary-instant"
+        yield "x-ogc-role", "primary-interval-start" if layer.until else "primary-instant"
+    if column.name == layer.until:
+        yield "x-ogc-role", "primary-interval-end"
     if column.name == "ward_code" and layer.ward:
         yield "readOnly", True

@@ -10,12 +10,18 @@ from typing import Any
 
 import httpx
 import pytest
+from conftest import amount
+
 from conformance.oracle import Oracle, Table
 
 SPEC = "http://www.opengis.net/spec/"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 GEOJSON, SCHEMA, PROBLEM = "application/geo+json", "application/schema+json", "application/problem+json"
+DASHED = {"bbox_crs": "bbox-crs", "filter_lang": "filter-lang", "filter_crs": "filter-crs"}
+"""Parameters whose names are no names in Python."""
+MANY = 200
+"""More features than this are counted in a sample, not read."""
 Fault = Callable[[httpx.Request, "Send"], httpx.Response]
 Send = Callable[[httpx.Request], httpx.Response]
 
@@ -59,12 +65,12 @@ class Api:
     oracle: Oracle
     token: str = ""
 
-    def get(self, where: str, accept: str = "", **params: Any) -> httpx.Response:
-        """An answer, whatever its status; `_` in a parameter's name stands for `-`."""
-        named = {name.replace("_", "-"): value for name, value in params.items()}
+    def get(self, where: str, accept: str = "", /, **params: Any) -> httpx.Response:
+        """An answer, whatever its status."""
+        named = {DASHED.get(name, name): value for name, value in params.items()}
         return self.http.get(where, params=named or None, headers={"accept": accept} if accept else None)
 
-    def json(self, where: str, accept: str = "", **params: Any) -> Any:
+    def json(self, where: str, accept: str = "", /, **params: Any) -> Any:
         """The JSON of a good answer."""
         answer = self.get(where, accept, **params)
         assert answer.status_code == 200, f"{answer.url}: {answer.status_code} {answer.text[:300]}"
@@ -103,8 +109,8 @@ class Api:
         return found
 
     def spatial(self) -> list[str]:
-        """Ids of the feature collections whose features have a geometry, and that have any."""
-        return [name for name in self.feature_collections if self.table(name).shapes is not None and self.filled(name)]
+        """Ids of the feature collections that have features with a geometry."""
+        return [name for name in self.feature_collections if self.table(name).placed()]
 
     def filled(self, name: str) -> bool:
         return len(self.table(name).ids) > 0
@@ -131,7 +137,7 @@ class Api:
             node = place
         return node
 
-    def pages(self, where: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, where: str, /, **params: Any) -> Iterator[dict[str, Any]]:
         """The pages of features, by `next`."""
         body = self.json(where, **params)
         yield body
@@ -139,12 +145,23 @@ class Api:
             body = self.json(following)
             yield body
 
-    def ids(self, name: str, **params: Any) -> list[int]:
+    def ids(self, name: str, /, **params: Any) -> list[int]:
         """Ids of every feature of a collection that the parameters mean, in the order they come."""
         asked = {"limit": 10000, **params}
         if "properties" in self.parameters(self.items(name)):
             asked.setdefault("properties", "")
         return [feature["id"] for body in self.pages(self.items(name), **asked) for feature in body["features"]]
+
+    def check(self, name: str, expected: list[int], /, **params: Any) -> None:
+        """The parameters mean exactly these features. Where they are many, a sample counts them and reads one page."""
+        if len(expected) <= amount(MANY, 10**9) or "resultType" not in self.parameters(self.items(name)):
+            found = self.ids(name, **params)
+            assert sorted(found) == expected, f"{name} {params}: {sorted(found)[:9]}…, not {expected[:9]}…"
+            return
+        counted = self.json(self.items(name), resultType="hits", **params)["numberMatched"]
+        assert counted == len(expected), f"{name} {params}: {counted}, not {len(expected)}"
+        page = [feature["id"] for feature in self.json(self.items(name), limit=20, **params)["features"]]
+        assert page == expected[:20], f"{name} {params}: {page[:9]}…, not {expected[:9]}…"
 
 
 def href(document: dict[str, Any], rel: str, media: str = "") -> Iterator[str]:

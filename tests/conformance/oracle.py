@@ -44,6 +44,16 @@ class Table:
     rows: list[Row]
     shapes: np.ndarray | None
 
+    def placed(self) -> dict[int, shapely.Geometry]:
+        """The geometries there are, by id."""
+        shapes = [] if self.shapes is None else self.shapes
+        return {number: shape for number, shape in zip(self.ids, shapes, strict=False) if shape is not None}
+
+    def meeting(self, box: shapely.Geometry) -> list[int]:
+        """Ids of what meets a box, and of what has no geometry."""
+        shapes = self.placed()
+        return [number for number in self.ids if number not in shapes or shapely.intersects(shapes[number], box)]
+
     def where(self, true: Callable[[Row], object]) -> list[int]:
         """Ids of the rows for which something is true; null is not."""
         return [number for number, row in zip(self.ids, self.rows, strict=True) if true(row) is True]
@@ -65,11 +75,11 @@ class Oracle:
         with psycopg.connect(self._dsn, row_factory=psycopg.rows.dict_row) as conn:
             has = "column_name FROM information_schema.columns WHERE table_schema = 'layers' AND table_name = %s"
             columns = [row["column_name"] for row in conn.execute(f"SELECT {has} ORDER BY ordinal_position", (name,))]
-            chosen = ", ".join('ST_AsBinary(geom) AS geometry' if c == "geom" else f'"{c}"' for c in columns)
+            chosen = ", ".join("ST_AsBinary(geom) AS geometry" if c == "geom" else f'"{c}"' for c in columns)
             rows = conn.execute(f'SELECT {chosen} FROM layers."{name}" ORDER BY id').fetchall()
         for row in rows:
             if "geometry" in row:
-                row["geometry"] = shapely.from_wkb(row["geometry"])
+                row["geometry"] = shapely.orient_polygons(shapely.from_wkb(row["geometry"]))
         shapes = np.array([row["geometry"] for row in rows], object) if "geom" in columns else None
         return Table([row["id"] for row in rows], rows, shapes)
 
@@ -177,7 +187,14 @@ def called(op: str, operands: list[Any]) -> Any:
         return None if any(end is None for end in ends) else TEMPORAL[op](*ends)
     if op in SPATIAL:
         return bool(SPATIAL[op](*operands))
-    known: dict[str, Callable[..., Any]] = {**SUMS, **ARRAYS, **CUSTOM, "like": like, "casei": casei, "accenti": accenti}
+    known: dict[str, Callable[..., Any]] = {
+        **SUMS,
+        **ARRAYS,
+        **CUSTOM,
+        "like": like,
+        "casei": casei,
+        "accenti": accenti,
+    }
     return known[op](*operands)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from conformance.api import CHECKS, Api, Check
+from conformance.conftest import PLAIN
 from conformance.faults import Spoilt
 
 pytestmark = pytest.mark.postgis
@@ -36,7 +38,7 @@ def spoilt(request: pytest.FixtureRequest) -> Iterator[dict[str, Api]]:
     seen = {}
     for name in inspect.signature(check.function).parameters:
         whole: Api = request.getfixturevalue(name)
-        http = httpx.Client(base_url=whole.http.base_url, transport=Spoilt(check.broken_by), timeout=60)
+        http = httpx.Client(base_url=whole.http.base_url, transport=Spoilt(check.broken_by), timeout=60, headers=PLAIN)
         seen[name] = Api(http, whole.oracle, whole.token)
     yield seen
     for api in seen.values():

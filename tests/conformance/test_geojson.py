@@ -8,9 +8,10 @@ from typing import Any
 
 import jsonschema
 import shapely.geometry
+from conftest import amount
+
 from conformance import faults
 from conformance.api import GEOJSON, Api, media, requirement
-from conftest import amount
 
 JSON = "ogcapi-features-1/1.0/req/geojson"
 ITEMS = r"/items(/\d+)?$"

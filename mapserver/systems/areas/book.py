@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import psycopg
 
 from mapserver.areas import Areas, areas_of
+from mapserver.query import ANYONE
 from mapserver.statements import Statement
+from mapserver.store import Store
 
 VERSION = Statement("SELECT coalesce(max(id), 0)::text FROM citymap.area_change")
 """One row (number that grows with every change)."""
@@ -35,6 +38,19 @@ BOOK = Statement("""
 """One row: everything but the outlines, as JSON for `areas_of`."""
 
 
+OUTLINES = (
+    "SELECT uid::text, ST_AsGeoJSON(geometry, 7) FROM citymap.area"
+    " WHERE uid = ANY ($1::bigint[]) AND geometry IS NOT NULL"
+)
+HOLDING = """
+    SELECT uid::text
+    FROM citymap.area
+    WHERE ST_Intersects(geometry, ST_SetSRID(ST_MakePoint($1::float8, $2::float8), 4326))
+    AND (valid_from IS NULL OR valid_from <= $3::date)
+    AND (valid_to IS NULL OR valid_to > $3::date)
+    ORDER BY level, code"""
+
+
 def areas_in(conn: psycopg.Connection[Any]) -> Areas:
     """The areas of a database."""
     row = conn.execute(BOOK.sql.encode()).fetchone()
@@ -56,3 +72,30 @@ def latest(conn: psycopg.Connection[Any], what: str) -> Mapping[str, Any]:
         "SELECT notes FROM citymap.area_change WHERE what = %s ORDER BY id DESC LIMIT 1", (what,)
     ).fetchone()
     return row[0] if row else {}
+
+
+class Books:
+    """The areas of one worker's database, read again when their version is another one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: Areas | None = None
+
+    async def areas(self) -> Areas:
+        """The areas as they stand now."""
+        version = int((await self._store.fetch(ANYONE, VERSION)).value() or 0)
+        if self._kept is None or self._kept.version != version:
+            raw = (await self._store.fetch(ANYONE, BOOK)).value() or b"{}"
+            self._kept = areas_of(json.loads(raw))
+        return self._kept
+
+    async def outlines(self, uids: Iterable[int]) -> dict[int, str]:
+        """Outlines as GeoJSON text, by uid; units without one are left out."""
+        wanted = "{" + ",".join(map(str, sorted(set(uids)))) + "}"
+        rows = await self._store.fetch(ANYONE, Statement(OUTLINES, (wanted.encode(),)))
+        return {int(uid or 0): (shape or b"").decode() for uid, shape in rows}
+
+    async def holding(self, lon: float, lat: float, day: date) -> list[int]:
+        """Units that held a place on a day, the lowest code first: several on a shared border."""
+        arguments = (repr(lon).encode(), repr(lat).encode(), day.isoformat().encode())
+        return [int(uid or 0) for (uid,) in await self._store.fetch(ANYONE, Statement(HOLDING, arguments))]

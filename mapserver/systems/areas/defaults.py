@@ -47,7 +47,10 @@ def _untouched(conn: psycopg.Connection[Any]) -> bool:
 def _units(conn: psycopg.Connection[Any], units: gpd.GeoDataFrame) -> None:
     plain = pd.DataFrame(units[list(COLUMNS)]).astype(object)
     plain = plain.where(plain.notna(), None)
-    with conn.cursor() as cursor, cursor.copy(f"COPY citymap.area ({', '.join(COLUMNS)}, point, box) FROM STDIN") as copy:
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(f"COPY citymap.area ({', '.join(COLUMNS)}, point, box) FROM STDIN") as copy,
+    ):
         for values, point, box in zip(plain.itertuples(index=False), units["point"], units["box"], strict=True):
             copy.write_row((*values, _ewkb(point), _ewkb(box)))
 

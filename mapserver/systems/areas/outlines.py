@@ -22,9 +22,7 @@ FOLLOWED = "wards"
 
 def due(conn: psycopg.Connection[Any]) -> int | None:
     """The number of the newest load of `wards`, when the outlines have not followed it yet."""
-    row = conn.execute(
-        "SELECT max(id) FROM citymap.load WHERE layer = 'wards' AND finished_at IS NOT NULL"
-    ).fetchone()
+    row = conn.execute("SELECT max(id) FROM citymap.load WHERE layer = 'wards' AND finished_at IS NOT NULL").fetchone()
     number = row[0] if row else None
     return number if number is not None and latest(conn, FOLLOWED).get("load") != number else None
 
@@ -72,7 +70,10 @@ def _made_up(conn: psycopg.Connection[Any], layers: Path) -> int:
             SET geometry = ST_Multi(ST_SetSRID(%s::geometry, 4326)), geometry_source = %s
             WHERE a.code = %s AND (a.geometry IS NULL OR a.geometry_source = %s)
             AND a.valid_to = (SELECT max(heir.valid_from) FROM citymap.area AS heir WHERE heir.valid_to IS NULL)""",
-            [(shapely.to_wkb(shape), MADE_UP, code, MADE_UP) for code, shape in zip(made["code"], made.geometry, strict=True)],
+            [
+                (shapely.to_wkb(shape), MADE_UP, code, MADE_UP)
+                for code, shape in zip(made["code"], made.geometry, strict=True)
+            ],
         )
     return len(made)
 

@@ -1,4 +1,4 @@
-"""What stands on the ground of every link: addresses, buildings, people, square kilometres, out of the layers themselves.
+"""What stands on the ground of every link: addresses, buildings, people, km², out of the layers themselves.
 
 Kept with the version of the data it was measured from; measured again when that is another one."""
 

@@ -1,0 +1,109 @@
+"""The questions of statements.py with rows as PostgreSQL stores them, for the encoder: the same conditions, no JSON.
+
+Columns come in the order id, attributes, geometry, place. Types that the encoder does not know come as the JSON text
+that statements.py would have made of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mapserver import statements
+from mapserver.crs import CRS84, WEB_MERCATOR, Crs
+from mapserver.filters import Arguments
+from mapserver.layer import Column, Layer
+from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, visible_columns
+from mapserver.statements import TILE_BUFFER, TILE_EXTENT, Statement
+from mapserver.tables import quoted
+
+KINDS = {"text": "t", "code": "t", "uri": "t", "integer": "i", "boolean": "b", "date": "d", "datetime": "z"}
+"""The encoder's letter for each type of column that it knows in PostgreSQL's own form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the columns of a result are, in order: one letter each, and the text that goes with each."""
+
+    kinds: bytes
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement, and the shape of its rows."""
+
+    statement: Statement
+    shape: Shape
+
+
+def items(query: ItemsQuery, caller: Caller) -> Question:
+    """Rows of a page in its order, one more than asked; sorted ones with their place in a last column."""
+    columns = statements.shown(query, caller)
+    what = _what(query.layer, columns, query.crs)
+    if query.sort:
+        what.append(f"{statements.place_of(query)} AS place")
+    return Question(statements.selection(query, caller, what, query.limit + 1), _shape(query.layer, columns))
+
+
+def item(query: ItemQuery, caller: Caller) -> Question:
+    """One row, its stamp (of a feature that may be written) last; or none."""
+    columns = visible_columns(query.layer, caller)
+    stamp = statements.STAMP if query.layer.writable else "NULL::text"
+    what = ", ".join([*_what(query.layer, columns, query.crs), stamp])
+    sql = f"SELECT {what} FROM {query.layer.table} WHERE id = $1::bigint"
+    return Question(Statement(sql, (str(query.id).encode(),)), _shape(query.layer, columns))
+
+
+def tile(query: TileQuery, caller: Caller) -> Question:
+    """What lies in a tile and its buffer, in longitude and latitude or in EPSG:3857, as it is stored."""
+    layer, arguments = query.layer, Arguments()
+    columns = statements.tile_columns(layer, caller)
+    edges = (arguments.add(edge, "float8") for edge in reach(query, mercator=layer.srid == WEB_MERCATOR.srid))
+    box = f"geom && ST_MakeEnvelope({', '.join(edges)}, {layer.srid})"
+    met = " AND ".join([box, *statements.attributes(query, caller, arguments)])
+    what = ", ".join(["id", *(_plain(column) for column in columns), "geom"])
+    sql = f"SELECT {what} FROM {statements.source(query)} WHERE {met}"
+    kinds = "".join(KINDS.get(column.type, "f") for column in columns)
+    keys = b"".join(f"{name}\0".encode() for name in ("", *(column.name for column in columns), ""))
+    return Question(Statement(sql, tuple(arguments.values)), Shape(f"I{kinds}G".encode(), keys))
+
+
+def can_tile(layer: Layer) -> bool:
+    """Whether the encoder knows the way from the layer's CRS into a tile."""
+    return layer.srid in (CRS84.srid, WEB_MERCATOR.srid)
+
+
+def reach(query: TileQuery, *, mercator: bool) -> tuple[float, float, float, float]:
+    """West, south, east, north of a tile with its buffer, in degrees or in metres of EPSG:3857."""
+    buffer, side = TILE_BUFFER / TILE_EXTENT, 2.0**query.z
+    west, east = ((query.x + over) / side for over in (-buffer, 1 + buffer))
+    north, south = ((query.y + over) / side for over in (-buffer, 1 + buffer))
+    if mercator:
+        edge = WEB_MERCATOR.domain[2]
+        return tuple(edge * k for k in (2 * west - 1, 1 - 2 * south, 2 * east - 1, 1 - 2 * north))  # type: ignore[return-value]
+    return west * 360 - 180, _latitude(south), east * 360 - 180, _latitude(north)
+
+
+def _latitude(down: float) -> float:
+    """The latitude at a share of the way down the square world."""
+    return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * down))))
+
+
+def _what(layer: Layer, columns: tuple[Column, ...], crs: Crs) -> list[str]:
+    geometry = [f"{statements.outline(layer, crs)} AS shape"] if layer.geometry else []
+    return ["id", *(_known(layer, column) for column in columns), *geometry]
+
+
+def _known(layer: Layer, column: Column) -> str:
+    """A column in a form that the encoder knows."""
+    return quoted(column.name) if column.type in KINDS else statements.value_json(layer, column)
+
+
+def _plain(column: Column) -> str:
+    return quoted(column.name) if column.type in KINDS else f"{quoted(column.name)}::float8"
+
+
+def _shape(layer: Layer, columns: tuple[Column, ...]) -> Shape:
+    kinds = "".join(KINDS.get(column.type, "j") for column in columns)
+    keys = b"\0" + b"".join(f'"{column.name}":\0'.encode() for column in columns) + b"\0"
+    return Shape(f"I{kinds}{'G' if layer.geometry else ''}".encode(), keys)
