@@ -1,4 +1,4 @@
-"""The page of the figures: the table between two marks of docs/performance.md is written anew, the words around stay."""
+"""The page of the figures: what stands between two marks of docs/performance.md is written anew, the words stay."""
 
 from __future__ import annotations
 

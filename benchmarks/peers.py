@@ -64,20 +64,27 @@ def measured(servers: list[Server], postmaster: int, chosen: argparse.Namespace)
         row = table[workload] = {server.name: Cell() for server in servers}
         for turn in range(chosen.rounds):
             for server in servers:
-                _turn(server, postmaster, workload, SEEDS[turn % len(SEEDS)], row[server.name], chosen)
+                _turn(server, postmaster, Turn(workload, SEEDS[turn % len(SEEDS)]), row[server.name], chosen)
         print(workload, *(f"{name} {_told(cell)}" for name, cell in row.items()), sep="  ", flush=True)
     return table
 
 
-def _turn(server: Server, postmaster: int, workload: str, seed: int, cell: Cell, chosen: argparse.Namespace) -> None:
-    slow = cell.bursts and cell.median() > SLOW_MS
-    if cell.fault or slow:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One burst to be: of which workload, out of which set of requests."""
+
+    workload: str
+    seed: int
+
+
+def _turn(server: Server, postmaster: int, turn: Turn, cell: Cell, chosen: argparse.Namespace) -> None:
+    if cell.fault or (cell.bursts and cell.median() > SLOW_MS):
         return
     try:
-        asking, headers = _requests(server, workload, seed, chosen.rows)
+        asking, headers = _requests(server, turn.workload, turn.seed, chosen.rows)
         if asking:
             took = burst(asking, server.pid, postmaster, chosen.seconds, headers)
-            cell.bursts.setdefault(seed, []).append(took)
+            cell.bursts.setdefault(turn.seed, []).append(took)
             cell.bytes = cell.bytes or len(_body(asking[0])[0])
     except (Refused, OSError) as error:
         cell.fault = str(error)[:200]

@@ -6,7 +6,7 @@ import sys
 import matplotlib
 
 matplotlib.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402  after the choice of backend
+from matplotlib import pyplot as plt
 
 MARKS = {"citymap": ("#d1495b", "o"), "fast-pq": ("#30638e", "|"), "limit": ("#003d5b", "x")}
 

@@ -57,10 +57,15 @@ class Ground:
         return str(self.home / environment / "bin" / name)
 
     @property
-    def url(self) -> str:
-        """The database as a URL over TCP, which every peer understands."""
+    def parts(self) -> dict[str, str]:
+        """The database over TCP, which every peer understands."""
         parts = conninfo_to_dict(self.dsn)
-        return f"postgresql://{parts['user']}:{parts['password']}@{parts['host']}:{parts['port']}/{parts['dbname']}"
+        return {name: str(parts[name]) for name in ("port", "dbname", "user", "password")} | {"host": "127.0.0.1"}
+
+    @property
+    def url(self) -> str:
+        """The same as a URL."""
+        return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**self.parts)
 
 
 def installed(home: Path) -> None:
@@ -128,7 +133,7 @@ Launch = tuple[list[str], dict[str, str], Path, Dialect]
 
 
 def _citymap(ground: Ground, port: int, base: str) -> Launch:
-    own = {"CITYMAP_LAYERS": str(HERE / "layers"), "DATABASE_URL": ground.dsn, "CITYMAP_CACHE": "off",
+    own = {"CITYMAP_LAYERS": str(HERE / "layers"), "DATABASE_URL": ground.url, "CITYMAP_CACHE": "off",
            "CITYMAP_DATA": str(ground.home / "citymap")}  # fmt: skip
     command = [sys.executable, "-m", "mapserver.cli", "serve", "--workers", "2", "--port", str(port)]
     return command, own, ROOT, CityMap(base)
@@ -137,7 +142,7 @@ def _citymap(ground: Ground, port: int, base: str) -> Launch:
 def _fast(ground: Ground, port: int, base: str) -> Launch:
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "error"]
     command += ["--workers", "2", "--port", str(port), "fast:app"]
-    return command, {"DATABASE_URL": ground.dsn, "PYTHONPATH": str(ROOT)}, HERE / "floors", Fast(base)
+    return command, {"DATABASE_URL": ground.url, "PYTHONPATH": str(ROOT)}, HERE / "floors", Fast(base)
 
 
 def _uvicorn(ground: Ground, environment: str, app: str, port: int) -> list[str]:
@@ -157,19 +162,20 @@ def _tipg(ground: Ground, port: int, base: str) -> Launch:
 
 
 def _pygeoapi(ground: Ground, port: int, base: str) -> Launch:
-    parts = conninfo_to_dict(ground.dsn)
-    data = {name: parts[name] for name in ("host", "dbname", "user", "password")} | {"port": int(str(parts["port"]))}
+    data = ground.parts | {"port": int(ground.parts["port"])}
     resources = {name: _pygeoapi_collection(name, data | {"search_path": ["public"]}) for name in TABLES}
     server = {"bind": {"host": "127.0.0.1", "port": port}, "url": base, "mimetype": "application/json",
-              "encoding": "utf-8", "language": "en-US", "pretty_print": False, "gzip": False,
+              "encoding": "utf-8", "languages": ["en-US"], "cors": True, "pretty_print": False, "gzip": False,
               "limits": {"default_items": 10, "max_items": 10_000},
               "map": {"url": "https://tile.openstreetmap.org/{z}/{x}/{y}.png", "attribution": "-"}}  # fmt: skip
-    texts = dict.fromkeys(("title", "description", "terms_of_service"), "benchmark")
+    contact = dict.fromkeys(("name", "position", "address", "city", "stateorprovince", "postalcode", "country", "phone",
+                             "fax", "email", "hours", "instructions", "role"), "-")  # fmt: skip
+    texts = {"title": {"en": "benchmark"}, "description": {"en": "benchmark"}, "keywords": {"en": ["benchmark"]}}
     metadata = {
-        "identification": {**texts, "url": base, "keywords": ["benchmark"]},
-        "license": {"name": "CC0"},
+        "identification": {**texts, "keywords_type": "theme", "terms_of_service": "-", "url": base},
+        "license": {"name": "CC0", "url": base},
         "provider": {"name": "-", "url": base},
-        "contact": {"name": "-"},
+        "contact": {**contact, "url": base},
     }
     file, openapi = ground.home / "pygeoapi.yml", ground.home / "pygeoapi.openapi.yml"
     config = {"server": server, "logging": {"level": "ERROR"}, "metadata": metadata, "resources": resources}
@@ -190,8 +196,7 @@ def _pygeoapi_collection(name: str, data: dict[str, object]) -> dict[str, object
 
 
 def _mapserver(ground: Ground, port: int, base: str) -> Launch:
-    parts = conninfo_to_dict(ground.dsn)
-    address = " ".join(f"{name}={parts[name]}" for name in ("host", "port", "dbname", "user", "password"))
+    address = " ".join(f"{name}={value}" for name, value in ground.parts.items())
     kinds = {"wards": "POLYGON", "roads": "LINE"}
     layers = "".join(_map_layer(name, kinds.get(name, "POINT"), address) for name in TABLES)
     templates = "/usr/share/mapserver/ogcapi/templates/html-bootstrap4/"
@@ -202,7 +207,7 @@ def _mapserver(ground: Ground, port: int, base: str) -> Launch:
         f'{pattern} MAPS CITY "{ground.home}/city.map" END END\n'.replace(" ENV", "\nENV\n").replace('" ', '"\n')
     )
     own = {"MAPSERVER_CONFIG_FILE": str(file)}
-    return _lighttpd(ground, "mapserver", port, "/ms", "/usr/bin/mapserv", own, MapServer(base))
+    return _lighttpd(ground, "/usr/bin/mapserv", own, MapServer(base))
 
 
 BOX = {"west": WEST, "south": SOUTH, "east": EAST, "north": NORTH}
@@ -218,12 +223,15 @@ WEB METADATA "ows_title" "city" "ows_onlineresource" "{base}/ms/CITY/" "oga_onli
 
 
 def _map_layer(name: str, kind: str, address: str) -> str:
-    said = '"ows_title" "{0}" "ows_enable_request" "*" "gml_include_items" "all" "gml_featureid" "id"'.format(name)
-    extent = f'"ows_extent" "{WEST} {SOUTH} {EAST} {NORTH}" "ows_srs" "EPSG:4326" "wfs_use_default_extent_for_getfeature" "false"'
+    told = {"ows_title": name, "ows_enable_request": "*", "gml_include_items": "all", "gml_featureid": "id",
+            "ows_featureid": "id", "ows_include_items": "all", "oga_max_limit": "10000", "ows_srs": "EPSG:4326",
+            "ows_extent": f"{WEST} {SOUTH} {EAST} {NORTH}",
+            "wfs_use_default_extent_for_getfeature": "false"}  # fmt: skip
+    said = " ".join(f'"{key}" "{value}"' for key, value in told.items())
     return f"""LAYER NAME "{name}" TYPE {kind} STATUS ON CONNECTIONTYPE POSTGIS CONNECTION "{address}"
   DATA "geom from {name} using unique id using srid=4326" PROCESSING "CLOSE_CONNECTION=DEFER" TEMPLATE "void"
   PROJECTION "init=epsg:4326" END EXTENT {WEST} {SOUTH} {EAST} {NORTH}
-  METADATA {said} "ows_featureid" "id" "ows_include_items" "all" "oga_max_limit" "10000" {extent} END
+  METADATA {said} END
   CLASS STYLE COLOR 0 0 0 END END END
 """
 
@@ -235,13 +243,12 @@ def _qgis(ground: Ground, port: int, base: str) -> Launch:
     subprocess.run([system, HERE / "qgis_project.py", ground.url, project], env={**os.environ, **told}, check=True)
     own = {**told, "QGIS_PROJECT_FILE": str(project), "QGIS_SERVER_API_WFS3_MAX_LIMIT": "10000",
            "XDG_RUNTIME_DIR": str(ground.home), "QGIS_SERVER_LOG_LEVEL": "2"}  # fmt: skip
-    return _lighttpd(ground, "qgis", port, "/qgis", "/usr/lib/cgi-bin/qgis_mapserv.fcgi", own, Qgis(base))
+    return _lighttpd(ground, "/usr/lib/cgi-bin/qgis_mapserv.fcgi", own, Qgis(base))
 
 
-def _lighttpd(
-    ground: Ground, name: str, port: int, prefix: str, program: str, own: dict[str, str], dialect: Dialect
-) -> Launch:
+def _lighttpd(ground: Ground, program: str, own: dict[str, str], dialect: Dialect) -> Launch:
     """Two FastCGI processes behind lighttpd, as their manuals set them up."""
+    name, port, prefix = Path(program).name, urlsplit(dialect.base).port, "/" + dialect.base.split("/")[3]
     told = ", ".join(f'"{key}" => "{value}"' for key, value in own.items())
     file = ground.home / f"{name}.lighttpd"
     file.write_text(

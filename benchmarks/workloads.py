@@ -189,7 +189,8 @@ def _document(path: str, dialect: Dialect, draw: Draw) -> list[str | None]:
     return [dialect.document(dialect.api if path == "/api" else path)]
 
 
-def _tiles(name: str, zoom: int, spread: float, number: int, dialect: Dialect, draw: Draw) -> list[str | None]:
+def _tiles(name: str, zoom: int, number: int, dialect: Dialect, draw: Draw) -> list[str | None]:
+    spread = 0.1 if zoom < 12 else 0.03
     return [dialect.tile(name, *draw.tile(zoom, spread)) for _ in range(number)]
 
 
@@ -208,12 +209,12 @@ WORKLOADS: dict[str, Asking] = {
     "conformance": partial(_document, "/conformance"),
     "collections": partial(_document, "/collections"),
     "OpenAPI": partial(_document, "/api"),
-    "tile wards z10": partial(_tiles, "wards", 10, 0.1, 2),
-    "tile roads z12": partial(_tiles, "roads", 12, 0.03, 2),
-    "tile roads z14": partial(_tiles, "roads", 14, 0.03, 6),
-    "tile addresses z12": partial(_tiles, "addresses", 12, 0.03, 1),
-    "tile addresses z14": partial(_tiles, "addresses", 14, 0.03, 4),
-    "tile addresses z16": partial(_tiles, "addresses", 16, 0.03, 8),
+    "tile wards z10": partial(_tiles, "wards", 10, 2),
+    "tile roads z12": partial(_tiles, "roads", 12, 2),
+    "tile roads z14": partial(_tiles, "roads", 14, 6),
+    "tile addresses z12": partial(_tiles, "addresses", 12, 1),
+    "tile addresses z14": partial(_tiles, "addresses", 14, 4),
+    "tile addresses z16": partial(_tiles, "addresses", 16, 8),
 }
 """Every row of the table: what is asked of a server, out of one draw. Nothing is asked of a server that cannot."""
 

@@ -19,10 +19,15 @@ from mapserver.http.answers import ALWAYS, VARY
 from mapserver.http.files import Files
 from mapserver.http.hot import App, Hot
 from mapserver.http.links import base_url
+from mapserver.http.methods import methods
 from mapserver.http.rights import Rights
 from mapserver.query import ANYONE, Caller
 from mapserver.settings import Settings
 from mapserver.store import Store, StoreError
+
+Answering = Callable[[Request], Awaitable[Response]]
+Taken = Callable[[Request], tuple[str, ...]]
+"""Which methods the address of a request takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,13 @@ def _behind(house: House, app_dsn: str) -> FastAPI:
         await desk.close()
 
     app = FastAPI(title="CityMap", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.middleware("http")(_always)
+
+    def taken(request: Request) -> tuple[str, ...]:
+        return methods(app.router.routes, request.scope, house.catalogue)
+
+    app.middleware("http")(_always(house, taken))
     for kind in (CityMapError, HTTPException, RequestValidationError, StoreError):
-        app.add_exception_handler(kind, _problem_of(house))
+        app.add_exception_handler(kind, _problem_of(house, taken))
     app.add_api_route("/healthz", healthz, methods=["GET", "HEAD"])
     app.add_api_route("/readyz", readyz_of(house), methods=["GET", "HEAD"])
     app.include_router(ogc.routes(house))
@@ -96,37 +105,54 @@ def readyz_of(house: House) -> Callable[[], Awaitable[dict[str, object]]]:
     return readyz
 
 
-async def _always(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Headers of every answer; a preflight is answered here."""
-    if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-        methods = {"Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
-        asked = {"Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match"}
-        return Response(status_code=204, headers={**ALWAYS, **methods, **asked, "Access-Control-Max-Age": "86400"})
-    response = await answer(request)
-    for name, value in {**ALWAYS, "vary": VARY}.items():
-        response.headers.setdefault(name, value)
-    return response
+def _always(house: House, taken: Taken) -> Callable[[Request, Answering], Awaitable[Response]]:
+    """Headers of every answer; OPTIONS, a browser's preflight too, is answered here."""
+
+    async def always(request: Request, answer: Answering) -> Response:
+        response = _options(house, request, taken(request)) if request.method == "OPTIONS" else await answer(request)
+        for name, value in {**ALWAYS, "vary": VARY}.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return always
 
 
-def _problem_of(house: House) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _options(house: House, request: Request, taken: tuple[str, ...]) -> Response:
+    if not taken:
+        return _rendered(house, request, NotFound("", f"there is nothing at {request.url.path[:120]}"))
+    said = {"Allow": ", ".join(taken)}
+    if "access-control-request-method" in request.headers:
+        asked = "Authorization, Content-Type, Content-Crs, If-Match, If-None-Match"
+        said |= {"Access-Control-Allow-Methods": said["Allow"], "Access-Control-Allow-Headers": asked}
+        said["Access-Control-Max-Age"] = "86400"
+    return Response(headers=said)
+
+
+def _problem_of(house: House, taken: Taken) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Renders whatever went wrong as a problem document."""
 
     async def rendered(request: Request, error: Exception) -> Response:
-        told = _told(request, error)
-        body = problems.rendered(told, house.base_url(request))
-        headers = {**ALWAYS, "vary": VARY, **problems.headers(told)}
-        return Response(body, told.status, headers=headers, media_type=problems.MEDIA_TYPE)
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            return _rendered(house, request, _not_taken(request, taken(request)))
+        return _rendered(house, request, _told(request, error))
 
     return rendered
+
+
+def _rendered(house: House, request: Request, told: CityMapError) -> Response:
+    body = problems.rendered(told, house.base_url(request))
+    headers = {**ALWAYS, "vary": VARY, **problems.headers(told)}
+    return Response(body, told.status, headers=headers, media_type=problems.MEDIA_TYPE)
+
+
+def _not_taken(request: Request, taken: tuple[str, ...]) -> MethodNotAllowed:
+    return MethodNotAllowed("method", f"{request.method} is not taken here; {', '.join(taken)} are", taken)
 
 
 def _told(request: Request, error: Exception) -> CityMapError:
     match error:
         case CityMapError():
             return error
-        case HTTPException(status_code=405):
-            allow = tuple((error.headers or {}).get("Allow", "GET, HEAD").split(", "))
-            return MethodNotAllowed("method", f"{request.method} is not taken here; {', '.join(allow)} are", allow)
         case HTTPException(status_code=404):
             return NotFound("", f"there is nothing at {request.url.path[:120]}")
         case StoreError():

@@ -42,6 +42,10 @@ KEPT: dict[Coding, Callable[[bytes], bytes]] = {"zstd": _zstd(9), "br": _brotli(
 """How a body that is kept and sent often is packed."""
 
 
+KEEP = "citymap.document"
+"""Where a request's scope has what wants to know the tag of an answer that may be kept for everybody."""
+
+
 class Packer(Protocol):
     """Packs a body that comes in pieces."""
 

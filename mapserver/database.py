@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import crs, existing, history, tables
+from mapserver import crs, existing, history, tables, tallies
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
 from mapserver.datafolder import held, holder, wait_for_commands
@@ -107,7 +107,7 @@ def renew(owner_dsn: str, layer: Layer) -> None:
     """Throws a layer's table away and makes it empty, as its file has it now; views come back at the next start."""
     with _connected(owner_dsn) as conn, conn.transaction():
         _run(conn, [f"DROP TABLE IF EXISTS {layer.table} CASCADE"])
-        _run(conn, [*tables.create(layer), *tables.indexes(layer), *tables.grants(layer), *history.follow(layer)])
+        _run(conn, [*tables.create(layer), *tables.indexes(layer), *tables.grants(layer), *_followed(layer)])
 
 
 def acting(dsn: str, role: str) -> str:
@@ -300,9 +300,14 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
             existing.shown(conn, served)
         _make_views(conn, catalogue)
         ours = [layer for layer in catalogue.vector if layer.existing is None]
-        _run(conn, [s for layer in ours for s in (*tables.grants(layer), *history.follow(layer))])
+        _run(conn, [s for layer in ours for s in (*tables.grants(layer), *_followed(layer))])
         _run(conn, [f"COMMENT ON SCHEMA {tables.SCHEMA} IS {tables.literal(fingerprint)}"])
     return left or [*check(conn, catalogue)]
+
+
+def _followed(layer: Layer) -> list[str]:
+    """What is kept up beside a layer's table as that changes: its history, its counts by ward."""
+    return [*history.follow(layer), *tallies.follow(layer)]
 
 
 def _fingerprint(catalogue: Catalogue) -> str:
@@ -311,7 +316,7 @@ def _fingerprint(catalogue: Catalogue) -> str:
     for layer in catalogue.vector:
         made = tables.view(layer) if layer.origin == "view" else [*tables.create(layer), *tables.indexes(layer)]
         made = tables.stand_in(layer, layer.existing, whole=True) if layer.existing else made
-        digest.update("\n".join([*made, *tables.grants(layer), *history.follow(layer)]).encode())
+        digest.update("\n".join([*made, *tables.grants(layer), *_followed(layer)]).encode())
     return f"CityMap layers, made from catalogue {digest.hexdigest()}"
 
 

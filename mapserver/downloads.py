@@ -181,7 +181,7 @@ class Download:
                 places = _coordinates(self.query, batch)
                 for row in zip(*values, *places, strict=True):
                     told = [
-                        codes[value][self.language] if value in codes else value
+                        codes[value][self.language] if isinstance(value, str) and value in codes else value
                         for codes, value in zip(named, row[1 : len(columns) + 1], strict=True)
                     ]
                     yield [row[0], *told, *row[len(columns) + 1 :]]

@@ -182,6 +182,10 @@ class Layer:
     folder: Path = field(default=Path(), compare=False)
     """The folder of the layer files this one was read from."""
 
+    def __hash__(self) -> int:
+        """By name, so that what is made of a layer once can be kept by it; equal layers have equal names."""
+        return hash(self.name)
+
     @property
     def table(self) -> str:
         """Schema-qualified, quoted SQL name."""

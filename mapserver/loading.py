@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,12 +22,13 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from mapserver import history, tables
+from mapserver import history, tables, tallies
 from mapserver.catalogue import Catalogue
 from mapserver.checks import Checked, Checker, Quarantined, raw_json
 from mapserver.errors import BadLoad
 from mapserver.faults import Fault
 from mapserver.layer import Layer
+from mapserver.systems.areas.assignment import assigned, reassign_pending, wards_load
 from mapserver.tables import quoted
 from mapserver.wards import reassign, wards_in
 
@@ -106,7 +107,17 @@ def load(
             work.take(checked)
             if progress:
                 progress(work.tally.rows_in)
-        return work.finish(checker)
+        report = work.finish(checker)
+    return report if dry_run else _followed(owner_dsn, catalogue, report)
+
+
+def _followed(owner_dsn: str, catalogue: Catalogue, report: Report) -> Report:
+    """After the wards were changed, the features of all layers change their ward with them."""
+    if report.layer != "wards":
+        return report
+    moved = [f"{m.moved} features of {m.layer} are in another ward now"
+             for m in reassign_pending(owner_dsn, catalogue) if m.moved]  # fmt: skip
+    return replace(report, notes=(*report.notes, *moved))
 
 
 def _possible(layer: Layer, mode: Mode) -> None:
@@ -202,6 +213,8 @@ class _Load:
     tally: _Tally = field(default_factory=_Tally)
     runs: list[_Run] = field(default_factory=list)
     number: int = 0
+    wards_load: int | None = None
+    """The load of the wards that the rows are assigned to."""
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -216,6 +229,7 @@ class _Load:
     def start(self) -> None:
         """An empty stage, without its primary key until the rows are in, and the load's own row."""
         self._refuse_precious()
+        self.wards_load = wards_load(self.conn)
         self._bare(self.layer.name)
         provenance = self.provenance
         row = self.conn.execute(
@@ -253,6 +267,8 @@ class _Load:
             case "append" | "upsert":
                 self._add()
         self._follow_wards()
+        if self.layer.ward:
+            self._assigned()
         report = self._report(checker)
         self._log(report)
         return report
@@ -402,7 +418,7 @@ class _Load:
         if name != self.layer.name:
             self._run(f"ALTER TABLE {STAGING}.{quoted(name)} RENAME TO {quoted(self.layer.name)}")
         self._run(f"ALTER TABLE {self.stage} SET SCHEMA {tables.SCHEMA}", *tables.grants(self.layer))
-        self._run(*history.follow(self.layer))
+        self._run(*history.follow(self.layer), *tallies.follow(self.layer))
         for view in views:
             self._run(*tables.view(view), *tables.grants(view))
 
@@ -477,12 +493,22 @@ class _Load:
         return list(map(quoted, names))
 
     def _follow_wards(self) -> None:
-        """When the wards change, the features of all layers change their ward with them."""
+        """Layers that are written through the API change their wards with the wards: a clerk's feature has the new
+        ones at once. The others follow after the load, in batches."""
         if self.layer.name != "wards" or self.dry_run:
             return
         for other in self.catalogue.vector:
-            if other.ward and other.origin == "ingest" and (changed := reassign(self.conn, other)):
-                self.tally.notes.append(f"{changed} features of {other.name} are in another ward now")
+            if other.ward and other.writable and other.origin == "ingest":
+                if changed := reassign(self.conn, other):
+                    self.tally.notes.append(f"{changed} features of {other.name} are in another ward now")
+                assigned(self.conn, other, self.number)
+
+    def _assigned(self) -> None:
+        """Rows that were there before rows of newer wards are added follow those; so a layer's wards are of one load."""
+        known = self.conn.execute("SELECT wards_load FROM citymap.ward_assignment WHERE layer = %s", (self.layer.name,))
+        if self.mode != "replace" and known.fetchone() not in ((self.wards_load,), None):
+            reassign(self.conn, self.layer)
+        assigned(self.conn, self.layer, self.wards_load)
 
     def _continue_numbering(self, table: str) -> None:
         """Where the API adds rows, their ids go on beyond the loaded ones."""

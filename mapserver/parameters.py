@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -27,22 +27,23 @@ from mapserver.query import (
     Scalar,
     Sort,
     TileQuery,
+    seen,
     tile_query,
-    visible_columns,
 )
 from mapserver.times import instant_of, moment
 
 WHICH = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs")
 """Parameters that say which features are meant."""
 ITEMS = (*WHICH, "limit", "offset", "cursor", "crs", "sortby", "properties", "resultType", "profile", "f", "lang", "id")
+TILE = ("datetime", "filter", "filter-lang", "filter-crs", "f", "id")
 _LIMIT = re.compile(r"^\+?[0-9]{1,30}$")
 _INTEGER = re.compile(r"^[+-]?[0-9]{1,19}$")
 
 
 def items_query(layer: Layer, caller: Caller, given: Mapping[str, str]) -> ItemsQuery:
     """The page of features that the parameters of `/collections/{id}/items` ask for."""
-    columns = {column.name: column for column in visible_columns(layer, caller)}
-    known(given, (*ITEMS, *columns))
+    columns = seen(layer, caller.insider)
+    known(given, ITEMS, columns)
     sort = sorting(given.get("sortby"), columns)
     return ItemsQuery(
         layer=layer,
@@ -61,8 +62,8 @@ def items_query(layer: Layer, caller: Caller, given: Mapping[str, str]) -> Items
 
 def tile(layer: Layer, caller: Caller, given: Mapping[str, str], zyx: tuple[str, str, str]) -> TileQuery | None:
     """The tile of three path segments (z, y, x), of what the parameters mean; None when there is no such tile."""
-    columns = {column.name: column for column in visible_columns(layer, caller)}
-    known(given, ("datetime", "filter", "filter-lang", "filter-crs", "f", "id", *columns))
+    columns = seen(layer, caller.insider)
+    known(given, TILE, columns)
     place = tile_query(layer, *zyx) if layer.geometry else None
     return place and replace(
         place,
@@ -83,17 +84,17 @@ def filtering(given: Mapping[str, str]) -> Filter | None:
     reference = crs("filter-crs", given.get("filter-crs"))
     language = given.get("filter-lang")
     if "filter" not in given:
-        cql2.parsed("true", language)
+        if language is not None:
+            cql2.parsed("true", language)
         return None
     return Filter(cql2.parsed(given["filter"], language), reference)
 
 
-def known(given: Iterable[str], allowed: Iterable[str]) -> None:
-    """Raises BadQuery for the first parameter that is not one of the allowed."""
-    names = tuple(allowed)
+def known(given: Iterable[str], allowed: Collection[str], columns: Collection[str] = ()) -> None:
+    """Raises BadQuery for the first parameter that is not one of the allowed, nor a column."""
     for name in given:
-        if name not in names:
-            raise BadQuery(name, f"is not a parameter here; there are {', '.join(names)}")
+        if name not in allowed and name not in columns:
+            raise BadQuery(name, f"is not a parameter here; there are {', '.join((*allowed, *columns))}")
 
 
 def parsed(query_string: bytes) -> dict[str, str]:
@@ -207,10 +208,11 @@ def interval(text: str | None) -> Interval | None:
 
 
 def sorting(text: str | None, columns: Mapping[str, Column]) -> tuple[Sort, ...]:
-    """`name,-population`: columns in order, `-` for descending."""
+    """`name,-population`: columns in order, `-` for descending, `+` for ascending."""
     if text is None:
         return ()
-    terms = [Sort(part.lstrip("+-"), part.startswith("-")) for part in text.split(",")]
+    # an unescaped + arrives as a space
+    terms = [Sort(part[1:] if part[:1] in ("+", "-", " ") else part, part[:1] == "-") for part in text.split(",")]
     for term in terms:
         if term.column not in columns or columns[term.column].type == "text[]":
             raise BadQuery("sortby", f"cannot sort by {term.column[:40]!r}; there are {', '.join(columns)}")

@@ -10,6 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
+from types import MappingProxyType
+
+import orjson
 
 from mapserver.cql2.expression import Expression
 from mapserver.crs import CRS84, Crs
@@ -68,11 +72,14 @@ def opened(layers: Mapping[str, Layer], name: str, caller: Caller) -> Layer:
 
 def visible_columns(layer: Layer, caller: Caller) -> tuple[Column, ...]:
     """The columns of the layer that this caller may see."""
-    return tuple(
-        column
-        for column in layer.columns
-        if column.access.level == "public" or (caller.insider and column.access.level == "internal")
-    )
+    return tuple(seen(layer, caller.insider).values())
+
+
+@lru_cache(1024)
+def seen(layer: Layer, insider: bool) -> Mapping[str, Column]:
+    """The columns of the layer that insiders, or others, may see, by name."""
+    levels = ("public", "internal") if insider else ("public",)
+    return MappingProxyType({column.name: column for column in layer.columns if column.access.level in levels})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +130,8 @@ class Cursor:
     backward: bool = False
 
     def text(self) -> str:
-        raw = json.dumps(
-            [*self.values, self.id, int(self.backward)], ensure_ascii=False, separators=(",", ":"), default=str
-        )
-        return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+        raw = orjson.dumps([*self.values, self.id, int(self.backward)])
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
     def parse(cls, text: str, terms: int) -> Cursor:

@@ -1,18 +1,21 @@
 """The questions of statements.py with rows as PostgreSQL stores them, for the encoder: the same conditions, no JSON.
 
 Columns come in the order id, attributes, geometry, place. Types that the encoder does not know come as the JSON text
-that statements.py would have made of them."""
+that statements.py would have made of them.
+
+Whatever is computed is called by a name with _, which no column has: ORDER BY would take it for the column."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mapserver import statements
 from mapserver.crs import CRS84, WEB_MERCATOR, Crs
 from mapserver.filters import Arguments
 from mapserver.layer import Column, Layer
-from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, visible_columns
+from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, seen
 from mapserver.statements import TILE_BUFFER, TILE_EXTENT, Statement
 from mapserver.tables import quoted
 
@@ -38,20 +41,17 @@ class Question:
 
 def items(query: ItemsQuery, caller: Caller) -> Question:
     """Rows of a page in its order, one more than asked; sorted ones with their place in a last column."""
-    columns = statements.shown(query, caller)
-    what = _what(query.layer, columns, query.crs)
-    if query.sort:
-        what.append(f"{statements.place_of(query)} AS place")
-    return Question(statements.selection(query, caller, what, query.limit + 1), _shape(query.layer, columns))
+    columns, shape = _selected(query.layer, query.crs, query.properties, caller.insider)
+    what = [columns, f"{statements.place_of(query)} AS _place"] if query.sort else [columns]
+    return Question(statements.selection(query, caller, what, query.limit + 1), shape)
 
 
 def item(query: ItemQuery, caller: Caller) -> Question:
     """One row, its stamp (of a feature that may be written) last; or none."""
-    columns = visible_columns(query.layer, caller)
+    columns, shape = _selected(query.layer, query.crs, None, caller.insider)
     stamp = statements.STAMP if query.layer.writable else "NULL::text"
-    what = ", ".join([*_what(query.layer, columns, query.crs), stamp])
-    sql = f"SELECT {what} FROM {query.layer.table} WHERE id = $1::bigint"
-    return Question(Statement(sql, (str(query.id).encode(),)), _shape(query.layer, columns))
+    sql = f"SELECT {columns}, {stamp} FROM {query.layer.table} WHERE id = $1::bigint"
+    return Question(Statement(sql, (str(query.id).encode(),)), shape)
 
 
 def tile(query: TileQuery, caller: Caller) -> Question:
@@ -89,21 +89,27 @@ def _latitude(down: float) -> float:
     return math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * down))))
 
 
-def _what(layer: Layer, columns: tuple[Column, ...], crs: Crs) -> list[str]:
-    geometry = [f"{statements.outline(layer, crs)} AS shape"] if layer.geometry else []
-    return ["id", *(_known(layer, column) for column in columns), *geometry]
+@lru_cache(1024)
+def _selected(layer: Layer, crs: Crs, names: tuple[str, ...] | None, insider: bool) -> tuple[str, Shape]:
+    """What is selected of a feature, and the shape of that; the same for most questions. names: None means all."""
+    columns = [column for column in seen(layer, insider).values() if names is None or column.name in names]
+    geometry = [f"{statements.outline(layer, crs)} AS _shape"] if layer.geometry else []
+    what = ", ".join(["id", *(_known(layer, column) for column in columns), *geometry])
+    return what, _shape(layer, columns)
 
 
 def _known(layer: Layer, column: Column) -> str:
     """A column in a form that the encoder knows."""
-    return quoted(column.name) if column.type in KINDS else statements.value_json(layer, column)
+    if column.type in KINDS:
+        return quoted(column.name)
+    return f"{statements.value_json(layer, column)} AS {quoted(f'_{column.name}')}"
 
 
 def _plain(column: Column) -> str:
     return quoted(column.name) if column.type in KINDS else f"{quoted(column.name)}::float8"
 
 
-def _shape(layer: Layer, columns: tuple[Column, ...]) -> Shape:
+def _shape(layer: Layer, columns: list[Column]) -> Shape:
     kinds = "".join(KINDS.get(column.type, "j") for column in columns)
     keys = b"\0" + b"".join(f'"{column.name}":\0'.encode() for column in columns) + b"\0"
     return Shape(f"I{kinds}{'G' if layer.geometry else ''}".encode(), keys)

@@ -41,8 +41,8 @@ class Statement:
 def items(query: ItemsQuery, caller: Caller) -> Statement:
     """Rows (json, place) of a page in its order, one more than asked; backward pages come in reverse."""
     feature = feature_json(query.layer, shown(query, caller), query.crs, query.profile)
-    # both are named, since ORDER BY would take an output column called `id` for the column
-    return selection(query, caller, [f"{feature} AS feature", f"{place_of(query)} AS place"], query.limit + 1)
+    # named as no column can be: ORDER BY would take an output column called `id` for the column
+    return selection(query, caller, [f"{feature} AS _feature", f"{place_of(query)} AS _place"], query.limit + 1)
 
 
 def selection(query: ItemsQuery, caller: Caller, what: list[str], limit: int | None) -> Statement:

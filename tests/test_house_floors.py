@@ -15,11 +15,11 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query formats projection history filters cql2 parameters features tables styles text times values faults headers "
+        "query formats linking projection history filters cql2 parameters features tables styles text times values faults headers "
         "negotiation coding reference shapes areas area_names periods sheets reaggregation regrouping joining whereabouts "
-        "spreadsheets"
+        "spreadsheets tallies"
     ),
-    "voice": "statements rowstatements extracts edits changes",
+    "voice": "aggregates statements rowstatements extracts edits changes",
     "hands": (
         "store encoder fetching house downloads existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
         "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"

@@ -1,6 +1,6 @@
 """Floor: bare ASGI, prepared binary rows of libpq handed to the encoder, nothing kept between requests.
 
-`DATABASE_URL=… granian --interface asgi fast:app`. No links, no order but the table's, no exact box, no rights, no ETag.
+`DATABASE_URL=… granian --interface asgi fast:app`. No links, no exact box, no rights, no ETag.
 `/raw/N` answers N fixed bytes: what the web server alone costs."""
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from tables import COLUMNS, KINDS
 from psycopg import pq
+from tables import COLUMNS, KINDS
 
 from mapserver.encoder import encoder
 from mapserver.rowstatements import Shape

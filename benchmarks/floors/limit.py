@@ -42,7 +42,7 @@ def feature(table: str) -> str:
 
 
 @app.get("/collections/{table}/items")
-async def items(
+async def items(  # noqa: PLR0917  FastAPI's own way
     table: str,
     limit: int = 10,
     offset: int = 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -21,6 +22,7 @@ from mapserver.database import Database
 from mapserver.errors import BadQuery
 from mapserver.settings import settings
 from mapserver.systems.areas import boundaries, linking, standing
+from mapserver.systems.areas.assignment import reassign_pending
 from mapserver.systems.areas.book import areas_in
 from mapserver.systems.areas.defects import Defect, errors
 from mapserver.systems.areas.upkeep import caught_up
@@ -125,6 +127,22 @@ def weigh() -> None:
         with psycopg.connect(there.owner_dsn) as conn:
             for kind, version in areas_in(conn).data_versions.items():
                 typer.echo(f"{kind:12}{version}")
+
+
+@app.command()
+def assign() -> None:
+    """Give the features of every layer the wards of today, where they have older ones; a run cut short goes on."""
+    with _opened() as (there, layers):
+        done = reassign_pending(there.owner_dsn, layers, _counting)
+    table = Table("layer", "features", "in another ward now", "on a border", "in a gap", "outside")
+    for moved in done:
+        counts = (moved.features, moved.moved, moved.border, moved.gap, moved.outside)
+        table.add_row(moved.layer, *(f"{count:,}" for count in counts))
+    Console(highlight=False).print(table if done else "Every layer has the wards of today.")
+
+
+def _counting(layer: str, done: int, of: int) -> None:
+    print(f"{layer}: {done:,} of {of:,} features assigned", file=sys.stderr)
 
 
 @contextmanager

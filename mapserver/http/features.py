@@ -12,7 +12,7 @@ from mapserver.crs import CRS84
 from mapserver.fetching import Found, One
 from mapserver.http.answers import Answer
 from mapserver.http.links import link, with_parameters
-from mapserver.negotiation import PROFILES
+from mapserver.linking import link_header, profile_link
 from mapserver.query import Cursor, ItemQuery, ItemsQuery
 
 GEOJSON = "application/geo+json"
@@ -107,22 +107,6 @@ def root(query: ItemsQuery | ItemQuery, collection: str, *, many: bool) -> bytes
     if many and layer.geometry in DIMENSIONS:
         members["geometryDimension"] = DIMENSIONS[layer.geometry]
     return orjson.dumps(members)[1:-1] + b","
-
-
-def profile_link(name: str) -> dict[str, object]:
-    """The profile of an answer, as a link of it."""
-    return {"href": f"{PROFILES}{name}", "rel": "profile", "title": "Profile of this answer"}
-
-
-def link_header(links: list[dict[str, object]]) -> str:
-    """The links that a client may want without reading the body (RFC 8288)."""
-    wanted = ("self", "alternate", "next", "prev", "profile", "collection")
-    return ", ".join(_header(each) for each in links if each["rel"] in wanted)
-
-
-def _header(each: dict[str, object]) -> str:
-    kind = f'; type="{each["type"]}"' if "type" in each else ""
-    return f'<{each["href"]}>; rel="{each["rel"]}"{kind}'
 
 
 def _ways(url: str, given: Mapping[str, str], media_type: str) -> list[dict[str, object]]:

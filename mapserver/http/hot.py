@@ -20,6 +20,7 @@ from mapserver.http import problems
 from mapserver.http.answers import Answer, Receive, Scope, Send, Stream, header, sent, streamed
 from mapserver.http.features import FG_TYPES, GEOJSON, Page, one
 from mapserver.http.files import Files
+from mapserver.http.kept import Kept
 from mapserver.http.links import base_url
 from mapserver.http.rights import Rights
 from mapserver.layer import Layer
@@ -47,7 +48,7 @@ class Hot:
 
     def __init__(self, house: House, rights: Rights, files: Files, behind: App) -> None:
         self._settings, self._catalogue, self._store = house.settings, house.catalogue, house.store
-        self._rights, self._files, self._behind = rights, files, behind
+        self._rights, self._files, self._behind = rights, files, Kept(behind)
         self._fetching = Fetching(house.store, encoder())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

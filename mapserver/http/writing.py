@@ -16,6 +16,7 @@ from mapserver.crs import Crs
 from mapserver.errors import (
     BadFeature,
     BadQuery,
+    CityMapError,
     Forbidden,
     MethodNotAllowed,
     NotFound,
@@ -27,6 +28,7 @@ from mapserver.errors import (
 )
 from mapserver.http.features import GEOJSON
 from mapserver.http.hot import visible_layer
+from mapserver.http.methods import READS
 from mapserver.layer import Layer
 from mapserver.query import Caller, ItemQuery, feature_id
 from mapserver.statements import Statement
@@ -35,7 +37,6 @@ from mapserver.store import Store, StoreError
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 CLERK = "citymap_clerk"
-READS = ("GET", "HEAD", "OPTIONS")
 _INSUFFICIENT_PRIVILEGE, _UNIQUE_VIOLATION = "42501", "23505"
 _CONTENT_CRS = re.compile(r"^<(.+)>$")
 _TAG = re.compile(r'^"(\d+)(?:\.[^"]*)?"$')
@@ -97,7 +98,7 @@ class Desk:
         patch = features.parsed(await _body(request, MERGE_PATCH, GEOJSON, "application/json"))
         rows = await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller))
         if not rows:
-            raise NotFound("featureId", f"{layer.name} has no feature {number}")
+            raise _missing(request, layer, number)
         stored, stamp = rows[0]
         if wanted and stamp not in wanted:
             raise _stale(layer, number)
@@ -123,7 +124,7 @@ class Desk:
         number = _number(layer, request)
         if await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller)):
             raise _stale(layer, number)
-        raise NotFound("featureId", f"{layer.name} has no feature {number}")
+        raise _missing(request, layer, number)
 
     async def _asked(self, request: Request) -> tuple[Layer, Caller]:
         caller = await self._caller_of(request)
@@ -188,6 +189,13 @@ def _stamps(layer: Layer, request: Request) -> tuple[str, ...]:
 
 def _stale(layer: Layer, number: int) -> Stale:
     return Stale("If-Match", f"feature {number} of {layer.name} was changed by somebody else; get it again")
+
+
+def _missing(request: Request, layer: Layer, number: int) -> CityMapError:
+    """A feature that is not there; whoever named a version of it is told that there is none (Part 4, put-rid)."""
+    words = f"{layer.name} has no feature {number}"
+    named = "if-match" in request.headers and request.method != "DELETE"
+    return Stale("If-Match", words) if named else NotFound("featureId", words)
 
 
 def _number(layer: Layer, request: Request) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from mapserver.house import House
+from mapserver.ogc.aggregate import AggregateDoor
 from mapserver.ogc.door import Door
 from mapserver.ogc.joins import JoinDoor
 from mapserver.ogc.processes import ProcessDoor
@@ -18,4 +19,5 @@ def routes(house: House) -> APIRouter:
     books, router = Books(house.store), Door(house).router()
     router.include_router(ProcessDoor(house, books).router())
     router.include_router(JoinDoor(house, books).router())
+    router.include_router(AggregateDoor(house, books).router())
     return router

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 
 import orjson
 from fastapi import APIRouter
@@ -15,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from mapserver import parameters, raster, styles
+from mapserver.coding import KEEP
 from mapserver.errors import NotFound
 from mapserver.house import House
 from mapserver.layer import Layer
+from mapserver.linking import link_header, profile_link
 from mapserver.negotiation import language, representation
 from mapserver.ogc import documents, pages, problem_pages, schemas, stylebook, tilesets
 from mapserver.ogc.answers import Body, Shelf, body, response
@@ -83,6 +87,8 @@ class Recipe:
     trail: tuple[tuple[str, str], ...] = ()
     forms: tuple[tuple[str, str], ...] = (("JSON", "json"),)
     more: Mapping[str, object] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    """OGC profiles that the document follows."""
 
 
 class Door:
@@ -177,7 +183,7 @@ class Door:
         return await self._said(asked, recipe)
 
     async def schema(self, request: Request) -> Response:
-        return await self._schema(request, schemas.schema, rasters=True)
+        return await self._schema(request, schemas.schema, rasters=True, kinds=True)
 
     async def queryables(self, request: Request) -> Response:
         return await self._schema(request, schemas.queryables)
@@ -186,15 +192,23 @@ class Door:
         return await self._schema(request, schemas.sortables)
 
     async def _schema(
-        self, request: Request, made: Callable[[Reader, Layer], Document], *, rasters: bool = False
+        self,
+        request: Request,
+        made: Callable[[Reader, Layer], Document],
+        *,
+        rasters: bool = False,
+        kinds: bool = False,
     ) -> Response:
-        asked = await self._asked(request, SCHEMAS)
+        asked = await self._asked(request, SCHEMAS, ("type",) if kinds else ())
         layer = asked.layer()
         if layer.origin == "raster" and not rasters:
             raise NotFound("collectionId", f"{layer.name} is a raster; its bands stand in its schema")
+        if "type" in asked.given:
+            made = schemas.sent(layer, asked.given["type"])
         more = {"kind": asked.path.rsplit("/", 1)[1]}
         forms, trail = (("JSON Schema", "json"),), pages.layer_trail(asked.reader, layer)
-        recipe = Recipe(lambda reader: made(reader, layer), "schema.html", SCHEMA, trail=trail, forms=forms, more=more)
+        profiles = ("codelist-inline", "valid-domain")
+        recipe = Recipe(lambda reader: made(reader, layer), "schema.html", SCHEMA, None, trail, forms, more, profiles)
         return await self._said(asked, recipe)
 
     async def items(self, request: Request) -> Response:
@@ -330,18 +344,21 @@ class Door:
         """The document in the form that was asked for, from the shelf when it is there."""
         reader = asked.reader
         whose = (reader.base, reader.language, reader.caller.rights_class)
-        key = (asked.path, asked.form, asked.given.get("theme"), *whose)
+        key = (asked.path, asked.form, asked.given.get("theme"), asked.given.get("type"), *whose)
         said = await self._shelf.get(key, reader.facts.version, lambda: _made(asked, recipe))
+        if (kept := asked.request.scope.get(KEEP)) is not None:
+            kept.tag = said.tag
         return response(asked.request, said)
 
 
 async def _made(asked: Asked, recipe: Recipe) -> Body:
     """The document, freshly made."""
     reader = asked.reader
-    headers = {"content-language": reader.language}
+    headers: dict[str, str] = {"content-language": reader.language}
     if asked.form == "jsonld" and recipe.linked:
         return body((await recipe.linked(reader)).encode(), JSONLD, headers)
     document = recipe.made(reader)
+    headers |= _told(reader, asked, document, recipe)
     if asked.form != "html":
         return body(orjson.dumps(document), recipe.media_type, headers)
     linked = await recipe.linked(reader) if recipe.linked else ""
@@ -349,11 +366,23 @@ async def _made(asked: Asked, recipe: Recipe) -> Body:
     return body(html.encode(), pages.MEDIA_TYPE, headers | pages.HEADERS)
 
 
+def _told(reader: Reader, asked: Asked, document: Document, recipe: Recipe) -> dict[str, str]:
+    """What a client may want to know without reading the body: links, and the newest load that it tells of."""
+    links = document.get("links")
+    profiles = [profile_link(name) for name in recipe.profiles]
+    said = link_header([*(links if isinstance(links, list) else []), *profiles])
+    name = asked.request.path_params.get("collectionId")
+    facts = [fact for layer, fact in reader.facts.layers.items() if name in (None, layer)]
+    newest = max((fact.updated for fact in facts if fact.updated), default=None)
+    dated = {"last-modified": format_datetime(datetime.fromisoformat(newest), usegmt=True)} if newest else {}
+    return {"link": said, **dated} if said else dated
+
+
 def _place(asked: Asked, document: Document, recipe: Recipe, linked: str) -> Place:
     info = document.get("info")
     named = info if isinstance(info, dict) else document
     title = str(named.get("title") or named.get("name") or named.get("id") or asked.path)
-    given = {name: text for name, text in asked.given.items() if name == "theme"}
+    given = {name: text for name, text in asked.given.items() if name in ("theme", "type")}
     description = str(named.get("description") or "")
     return Place(asked.path, title, given, recipe.forms, recipe.trail, description, linked)
 

@@ -108,10 +108,10 @@ def _doubts(made: Regrouped | Joined) -> list[tuple[str, dict[str, object]]]:
 
 
 def _json(document: Document) -> bytes:
-    return orjson.dumps(document, default=_number)
+    return orjson.dumps(document, default=number)
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
     """A decimal as a JSON number: whole where it is, else as near as a double comes."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)

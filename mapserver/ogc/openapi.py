@@ -122,7 +122,8 @@ def _described(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document]]:
     for kind, words in kinds:
         content = {SCHEMA: {"schema": _OBJECT}, **_page()}
         name = f"{layer.name}.get{kind.capitalize()}"
-        yield f"{here}/{kind}", {"get": _get(reader, layer.name, name, f"{title}: {words}", content, "f")}
+        own = ("schema-type",) if kind == "schema" and layer.writable else ()
+        yield f"{here}/{kind}", {"get": _get(reader, layer.name, name, f"{title}: {words}", content, *own, "f")}
 
 
 def _feature_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document]]:

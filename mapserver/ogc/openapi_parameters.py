@@ -11,10 +11,13 @@ from mapserver.layer import LANGUAGES, Column
 from mapserver.negotiation import GEOJSON_PROFILES
 from mapserver.ogc.documents import Document
 from mapserver.ogc.house import Reader
+from mapserver.ogc.schemas import WRITES
 from mapserver.ogc.tilesets import MATRIX_SET
 from mapserver.query import DEFAULT_LIMIT, MAX_LIMIT
 from mapserver.styles import THEMES
 
+SHARED = ("changes-limit", "schema-type")
+"""Components of parameters whose name stands for other things in other places."""
 WHICH = ("datetime", "filter", "filter-lang", "filter-crs", "id")
 """Parameters that say which features are meant, on items and on vector tiles."""
 FORMS = {
@@ -72,12 +75,15 @@ def _questions(reader: Reader) -> Document:
         ("filter-lang", say("Ngôn ngữ của filter", "Language of filter"), language),
         ("filter-crs", say("Hệ tọa độ trong filter", "CRS of geometries in filter"), _CRS),
         ("profile", say("Hồ sơ GeoJSON", "GeoJSON profile"), {"type": "array", "items": _PROFILE}),
+        ("schema-type", say("Lược đồ của nội dung gửi lên", "Schema of what is sent"), enum(*WRITES)),
         ("since", say("Mã nhận được lần trước", "The token of last time"), _TEXT),
         ("changes-limit", say("Số thay đổi một trang", "Changes a page"), {**_LIMIT, "default": CHANGES_LIMIT}),
         ("subset", "Lat(low:high),Lon(low:high)", _TEXT),
         ("theme", say("Sáng hay tối", "Light or dark"), themed),
     )
-    return {name: query(name.removeprefix("changes-"), words, schema) for name, words, schema in table}
+    return {
+        name: query(name.rpartition("-")[2] if name in SHARED else name, words, schema) for name, words, schema in table
+    }
 
 
 def _headers(reader: Reader) -> Document:
@@ -123,7 +129,7 @@ def sortby(reader: Reader, columns: tuple[Column, ...]) -> Document:
     """`sortby` of one layer."""
     names = [column.name for column in columns if column.type != "text[]"]
     words = reader.choose("Cột sắp xếp, `-` là giảm dần: ", "Columns to sort by, `-` for descending: ")
-    items: Document = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("", "-")]}
+    items: Document = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("", "-", "+")]}
     return query("sortby", words + ", ".join(names), {"type": "array", "items": items, "minItems": 1})
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mapserver.cql2.functions import FUNCTIONS
+from mapserver.errors import BadQuery, NotFound
 from mapserver.layer import GEOMETRIES, Column, Layer
 from mapserver.ogc.documents import Document, root
 from mapserver.ogc.house import Reader
@@ -12,6 +13,8 @@ from mapserver.ogc.links import ways
 from mapserver.query import visible_columns
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+WRITES = ("create", "replace", "update")
+WARD = "ward_code"
 _FORMATS = {"integer": "int64", "number": "double"}
 
 
@@ -26,6 +29,33 @@ def schema(reader: Reader, layer: Layer) -> Document:
         "required": [column.name for column in columns if column.required],
         "additionalProperties": False,
     }
+
+
+def sent(layer: Layer, kind: str) -> Callable[[Reader, Layer], Document]:
+    """What a feature must be like that is sent to create, replace or update one (Part 4). Raises BadQuery, NotFound."""
+    if kind not in WRITES:
+        raise BadQuery("type", f"needs one of {', '.join(WRITES)}, got {kind[:40]!r}")
+    if not layer.writable:
+        raise NotFound("type", f"{layer.name} is not written through the API")
+    return lambda reader, layer: _sent(reader, layer, kind)
+
+
+def _sent(reader: Reader, layer: Layer, kind: str) -> Document:
+    columns = [column for column in visible_columns(layer, reader.caller) if column.name != WARD or not layer.ward]
+    properties: Document = {
+        "type": "object",
+        "properties": _properties(reader, layer, tuple(columns)),
+        "additionalProperties": False,
+    }
+    geometry = _geometry(reader, layer).get("geometry", {"type": "null"})
+    feature: Document = {
+        **_frame(reader, layer, "schema"),
+        "properties": {"type": {"const": "Feature"}, "geometry": geometry, "properties": properties},
+    }
+    if kind != "update":
+        properties["required"] = [column.name for column in columns if column.required]
+        feature["required"] = ["type", "geometry", "properties"]
+    return feature
 
 
 def queryables(reader: Reader, layer: Layer) -> Document:

@@ -87,7 +87,7 @@ def negated(tree: Tree) -> Tree:
 def check(subject: Subject, *trees: Tree, languages: tuple[str, ...] = ("cql2-text", "cql2-json")) -> int:
     """Each expression finds the rows for which Python says it is true, in either encoding; how many were asked."""
     for place, tree in enumerate(trees):
-        expected = subject.api.table(subject.name).where(lambda row: value(tree, row))
+        expected = subject.api.table(subject.name).where(lambda row, tree=tree: value(tree, row))
         for language in [languages[place % len(languages)]] if amount(0, 1) == 0 else languages:
             written = text(tree) if language == "cql2-text" else json.dumps(tree)
             subject.api.check(subject.name, expected, filter=written, filter_lang=language)

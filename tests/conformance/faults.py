@@ -135,6 +135,10 @@ def plain(answer: httpx.Response) -> dict[str, str]:
     return {n: v for n, v in answer.headers.items() if n.lower() not in ("content-length", "content-encoding")}
 
 
+class WrongFault(Exception):
+    """The planted fault itself is wrong."""
+
+
 class Spoilt(httpx.BaseTransport):
     """The way to the server, with a fault in it."""
 
@@ -151,7 +155,7 @@ class Spoilt(httpx.BaseTransport):
         try:
             return self._fault(request, send)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise RuntimeError("the planted fault itself is wrong") from error
+            raise WrongFault(f"{request.url}: {error!r}") from error
 
     def close(self) -> None:
         self._way.close()

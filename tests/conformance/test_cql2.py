@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -16,6 +17,8 @@ from conformance.oracle import SPATIAL, TEMPORAL, accenti, text, value
 CQL2 = "cql2/1.0/req"
 ITEMS = "/items$"
 GEOMETRY = {"property": "geometry"}
+MIDDLE, END, LATER = (f"{year}-01-01T00:00:00Z" for year in (2050, 2100, 2200))
+"""Later than all that is stored."""
 SIGNS = ("=", "<>", "<", ">", "<=", ">=")
 
 
@@ -267,25 +270,10 @@ def test_every_temporal_function(api: Api):
             for at in values[: amount(2, 8)]:
                 early, late = cases.around(at)
                 written = at.get("timestamp") or f"{at['date']}T00:00:00Z"
-                open_ = {"interval": [property_, "2100-01-01T00:00:00Z"]}  # an interval that starts at the property
-                spans = [
-                    [early, late],
-                    [early, ".."],
-                    ["..", written],
-                    [written, "2100-01-01T00:00:00Z"],
-                    [early, "2100-01-01T00:00:00Z"],
-                ]
-                spans += [
-                    [written, "2200-01-01T00:00:00Z"],
-                    ["2100-01-01T00:00:00Z", ".."],
-                    [early, "2050-01-01T00:00:00Z"],
-                ]
-                spans += [
-                    [late, "2050-01-01T00:00:00Z"],
-                    [written, "2050-01-01T00:00:00Z"],
-                    ["..", ".."],
-                    [late, "2100-01-01T00:00:00Z"],
-                ]
+                open_ = {"interval": [property_, END]}  # an interval that starts at the property
+                ends = {END: [early, written], LATER: [written], MIDDLE: [early, late, written], "..": [early, "..", END]}
+                spans = [[early, late], ["..", written], [late, END]]
+                spans += [[start, end] for end, starts in ends.items() for start in starts]
                 for relation in TEMPORAL:
                     instants = relation in ("t_after", "t_before", "t_disjoint", "t_equals", "t_intersects")
                     trees = [call(relation, open_, {"interval": span}) for span in spans]
@@ -415,7 +403,7 @@ def test_every_listed_function_is_what_python_says(api: Api):
 
 def between(numbers: list[float]) -> float:
     """A number that lies well between two of the numbers."""
-    gaps = [(high - low, (low + high) / 2) for low, high in zip(numbers, numbers[1:], strict=False)]
+    gaps = [(high - low, (low + high) / 2) for low, high in itertools.pairwise(numbers)]
     return max(gaps, default=(0, numbers[0] + 0.5))[1]
 
 

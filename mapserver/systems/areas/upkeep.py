@@ -10,6 +10,7 @@ import psycopg
 
 from mapserver.catalogue import Catalogue
 from mapserver.systems.areas import outlines, weighing
+from mapserver.systems.areas.assignment import reassign_pending
 
 Say = Callable[[str], None]
 
@@ -20,7 +21,7 @@ def _silent(_: str) -> None:
 
 def caught_up(owner_dsn: str, layers: Catalogue, say: Say = _silent) -> tuple[str, ...]:
     """Does whatever is due; what there is to say of it."""
-    notes: list[str] = []
+    notes = [f"{m.moved} features of {m.layer} are in another ward now" for m in reassign_pending(owner_dsn, layers)]
     with psycopg.connect(owner_dsn, autocommit=True) as conn:
         for folder in {layer.folder for layer in layers} if "wards" in layers else ():
             notes += outlines.follow(conn, folder)

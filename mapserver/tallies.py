@@ -1,0 +1,146 @@
+"""Counts and sums by ward, day and code, kept exact while rows change: DDL of the triggers that keep them.
+
+A change adds rows with the difference it made, in its own transaction; folding adds rows up. So a sum over the rows is
+what a recount would give, whatever was committed, killed or rolled back."""
+
+from __future__ import annotations
+
+from mapserver.layer import Column, Layer
+from mapserver.tables import literal, quoted
+
+TABLE = "citymap.ward_tally"
+CITY_TIME = "Asia/Ho_Chi_Minh"
+"""Days of a moment are the city's."""
+COUNT = ""
+"""The measure that counts features; others are columns that are summed."""
+ADDITIVE = ("1", "m", "km", "m2", "km2", "ha", "t", "kg", "VND", "kWh", "MWh", "m3", "[car]", "{person}")
+"""Units of what adds up. A sum of percents, degrees or decibels is nothing."""
+TOTAL = ""
+"""The dimension that does not tell codes apart; others are columns of codes."""
+
+
+def counted(layer: Layer) -> bool:
+    """Whether a layer is counted by ward: it carries its ward and has a table of its own."""
+    return layer.ward and layer.origin == "ingest" and layer.existing is None and layer.access.level != "secret"
+
+
+def dimensions(layer: Layer) -> tuple[Column, ...]:
+    """Columns of codes that counts are kept by."""
+    return tuple(column for column in layer.columns if column.codes and column.access.level != "secret")
+
+
+def measures(layer: Layer) -> tuple[Column, ...]:
+    """Columns of numbers that add up, by their units: their sums are kept."""
+    numbers = (column for column in layer.columns if column.type in ("integer", "number"))
+    return tuple(c for c in numbers if c.access.level != "secret" and c.unit in ADDITIVE)
+
+
+def follow(layer: Layer) -> list[str]:
+    """Statements that make the tallies follow the layer's table, and recount it; they may be run again."""
+    return [*_functions(layer), *_triggers(layer), recount(layer)] if counted(layer) else []
+
+
+def recount(layer: Layer) -> str:
+    """A statement that counts the whole layer anew."""
+    return f"DELETE FROM {TABLE} WHERE layer = {literal(layer.name)}; {_added(layer, layer.table)}"
+
+
+def differences(layer: Layer) -> str:
+    """A query for every sum that is not what a recount gives: nothing, or something is broken."""
+    kept = f"""
+        SELECT measure, dim, value, ward, day, level, sum(amount) AS amount
+        FROM {TABLE}
+        WHERE layer = {literal(layer.name)}
+        GROUP BY 1, 2, 3, 4, 5, 6
+        HAVING sum(amount) <> 0"""
+    true = f"SELECT measure, dim, value, ward, day, level, amount FROM ({_counts(layer, layer.table)}) AS counts"
+    return f"({kept} EXCEPT {true}) UNION ALL ({true} EXCEPT {kept})"
+
+
+def _added(layer: Layer, source: str, sign: str = "") -> str:
+    columns = "layer, measure, dim, value, ward, day, amount, level"
+    chosen = f"{literal(layer.name)}, measure, dim, value, ward, day, {sign}amount, level"
+    return f"INSERT INTO {TABLE} ({columns}) SELECT {chosen} FROM ({_counts(layer, source)}) AS counts"
+
+
+def _counts(layer: Layer, source: str) -> str:
+    """What stands in a set of rows, once over it: (measure, dim, value, ward, day, amount, level)."""
+    dims, sums = dimensions(layer), measures(layer)
+    sets = ["(ward, day)", *(f"(ward, day, {quoted(column.name)})" for column in dims)]
+    totals = ["count(*)::numeric AS n", *(f"sum({quoted(c.name)}::numeric) AS s{i}" for i, c in enumerate(sums))]
+    inner = ["ward_code AS ward", f"{_day(layer)} AS day", *(quoted(c.name) for c in (*dims, *sums))]
+    rows = [_measure(layer, None, "n"), *(_measure(layer, column, f"s{i}") for i, column in enumerate(sums))]
+    return f"""
+        SELECT m.measure, g.dim, g.value, g.ward, g.day, m.amount, least(g.level, m.level) AS level
+        FROM (
+            SELECT ward, day, {_told(dims)}, {", ".join(totals)}
+            FROM (SELECT {", ".join(inner)} FROM {source}) AS rows
+            GROUP BY GROUPING SETS ({", ".join(sets)})
+        ) AS g
+        CROSS JOIN LATERAL (VALUES {", ".join(rows)}) AS m (measure, amount, level)
+        WHERE m.amount <> 0"""
+
+
+def _told(dims: tuple[Column, ...]) -> str:
+    """Which dimension a group is of, its code, and who may see it: of two levels the least, `internal`, holds."""
+    if not dims:
+        return "'' AS dim, NULL::text AS value, 'public' AS level"
+    parts: dict[str, list[str]] = {"dim": [], "value": [], "level": []}
+    for column in dims:
+        when = f"WHEN GROUPING({quoted(column.name)}) = 0 THEN"
+        parts["dim"].append(f"{when} {literal(column.name)}")
+        parts["value"].append(f"{when} {quoted(column.name)}::text")
+        parts["level"].append(f"{when} {literal(column.access.level)}")
+    ends = {"dim": "''", "value": "NULL", "level": "'public'"}
+    return ", ".join(f"CASE {' '.join(whens)} ELSE {ends[name]} END AS {name}" for name, whens in parts.items())
+
+
+def _measure(layer: Layer, column: Column | None, total: str) -> str:
+    name, level = (column.name, column.access.level) if column else (COUNT, "public")
+    level = "internal" if "internal" in (level, layer.access.level) else "public"
+    return f"({literal(name)}, {total}, {literal(level)})"
+
+
+def _day(layer: Layer) -> str:
+    if layer.time is None:
+        return "NULL::date"
+    column = layer.by_name[layer.time]
+    return (
+        f"({quoted(column.name)} AT TIME ZONE {literal(CITY_TIME)})::date"
+        if column.type == "datetime"
+        else quoted(column.name)
+    )
+
+
+def _functions(layer: Layer) -> list[str]:
+    added, taken = _added(layer, "fresh"), _added(layer, "stale", "-")
+    name = _function(layer)
+    return [
+        f"""
+        CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $tally$
+        BEGIN
+            CASE TG_OP
+                WHEN 'INSERT' THEN {added};
+                WHEN 'DELETE' THEN {taken};
+                WHEN 'UPDATE' THEN {added}; {taken};
+                ELSE DELETE FROM {TABLE} WHERE layer = {literal(layer.name)};
+            END CASE;
+            RETURN NULL;
+        END $tally$""",
+        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC",
+    ]
+
+
+def _triggers(layer: Layer) -> list[str]:
+    fresh, stale = "REFERENCING NEW TABLE AS fresh", "REFERENCING OLD TABLE AS stale"
+    referring = {"insert": fresh, "update": f"{stale} NEW TABLE AS fresh", "delete": stale, "truncate": ""}
+    return [
+        f"CREATE OR REPLACE TRIGGER tally_{event} AFTER {event.upper()} ON {layer.table}"
+        f" {seen} FOR EACH STATEMENT EXECUTE FUNCTION {_function(layer)}()"
+        for event, seen in referring.items()
+    ]
+
+
+def _function(layer: Layer) -> str:
+    return f"citymap.{quoted(f'tally {layer.name}')}"
