@@ -22,19 +22,19 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from mapserver import history, tables, tallies
+from mapserver import history, tables
 from mapserver.catalogue import Catalogue
 from mapserver.checks import Checked, Checker, Quarantined, raw_json
 from mapserver.errors import BadLoad
 from mapserver.faults import Fault
 from mapserver.layer import Layer
+from mapserver.standing import STAGING, index_names, stand
 from mapserver.systems.areas.assignment import assigned, reassign_pending, wards_load
 from mapserver.tables import quoted
 from mapserver.wards import reassign, wards_in
 
 Mode = Literal["replace", "append", "upsert"]
 Progress = Callable[[int], None]
-STAGING = "staging"
 EXAMPLES = 3
 """Examples of each reason that a report shows."""
 LOCK_WAIT = "60s"
@@ -99,7 +99,7 @@ def load(
     frames: as an ingest script yields them, read lazily; flat memory whatever their number.
     mode: `replace` the content, `append` to it, or `upsert` by the layer's key."""
     _possible(layer, mode)
-    with _transaction(owner_dsn, layer, provenance.who, dry_run) as conn:
+    with transaction(owner_dsn, layer, provenance.who, dry_run) as conn:
         work = _Load(conn, catalogue, layer, provenance, mode, dry_run)
         work.start()
         checker = Checker(layer, wards_in(conn), mend)
@@ -131,7 +131,7 @@ def _possible(layer: Layer, mode: Mode) -> None:
 
 
 @contextmanager
-def _transaction(dsn: str, layer: Layer, who: str, dry_run: bool) -> Iterator[_Connection]:
+def transaction(dsn: str, layer: Layer, who: str, dry_run: bool) -> Iterator[_Connection]:
     """One transaction that only one load of a layer can be in; a dry run is rolled back."""
     try:
         with psycopg.connect(dsn, autocommit=False) as conn:
@@ -213,6 +213,8 @@ class _Load:
     tally: _Tally = field(default_factory=_Tally)
     runs: list[_Run] = field(default_factory=list)
     number: int = 0
+    replaces: int | None = None
+    """The load before this one."""
     wards_load: int | None = None
     """The load of the wards that the rows are assigned to."""
     began: float = field(default_factory=time.monotonic)
@@ -234,10 +236,19 @@ class _Load:
         provenance = self.provenance
         row = self.conn.execute(
             "INSERT INTO citymap.load (layer, mode, source, checksum, who, synthetic)"
-            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-            (self.layer.name, self.mode, provenance.source, provenance.checksum, provenance.who, provenance.synthetic),
+            " VALUES (%s, %s, %s, %s, %s, %s)"
+            " RETURNING id, (SELECT max(id) FROM citymap.load WHERE layer = %s AND finished_at IS NOT NULL)",
+            (
+                self.layer.name,
+                self.mode,
+                provenance.source,
+                provenance.checksum,
+                provenance.who,
+                provenance.synthetic,
+                self.layer.name,
+            ),
         ).fetchone()
-        self.number = row[0] if row else 0
+        self.number, self.replaces = row or (0, None)
 
     def take(self, checked: Checked) -> None:
         """Stage the good rows of a frame and quarantine the others."""
@@ -369,7 +380,7 @@ class _Load:
         stage = self._with_old_ids() if self._had_rows() and self.layer.key else self.stage
         self._run(f"ALTER TABLE {stage} ADD PRIMARY KEY (id)")
         name = self.layer.name if stage == self.stage else f"{self.layer.name} new"
-        there = self._index_names(name)
+        there = index_names(self.conn, name)
         for promised, statement in zip(
             tables.index_names(self.layer, name), tables.indexes(self.layer, STAGING, name), strict=True
         ):
@@ -378,7 +389,7 @@ class _Load:
         self._run(f"ANALYZE {stage}")
         self._continue_numbering(stage)
         if not self.dry_run:
-            self._swap(name)
+            stand(self.conn, self.catalogue, self.layer, name)
 
     def _had_rows(self) -> bool:
         return self.conn.execute(f"SELECT EXISTS (SELECT FROM {self._known} AS known)".encode()).fetchone() == (True,)
@@ -405,55 +416,6 @@ class _Load:
             CROSS JOIN (SELECT max(id) AS id FROM {self._known} AS known) AS top""")
         self._run(f"DROP TABLE {self.stage}")
         return self.new
-
-    def _swap(self, name: str) -> None:
-        """Old table away, new one in its place under its name, and what hung on the old one made again."""
-        views = self._dependent_views()
-        self._run(*(f"DROP VIEW IF EXISTS {view.table} CASCADE" for view in reversed(views)))
-        self._run(f"DROP TABLE {self.layer.table}")
-        for index in self._index_names(name):
-            plain = self.layer.name + index.removeprefix(name)
-            if plain != index:
-                self._run(f"ALTER INDEX {STAGING}.{quoted(index)} RENAME TO {quoted(plain)}")
-        if name != self.layer.name:
-            self._run(f"ALTER TABLE {STAGING}.{quoted(name)} RENAME TO {quoted(self.layer.name)}")
-        self._run(f"ALTER TABLE {self.stage} SET SCHEMA {tables.SCHEMA}", *tables.grants(self.layer))
-        self._run(*history.follow(self.layer), *tallies.follow(self.layer))
-        for view in views:
-            self._run(*tables.view(view), *tables.grants(view))
-
-    def _index_names(self, name: str) -> list[str]:
-        rows = self.conn.execute(
-            "SELECT indexname FROM pg_indexes WHERE schemaname = %s AND tablename = %s", (STAGING, name)
-        )
-        return [index for (index,) in rows]
-
-    def _dependent_views(self) -> list[Layer]:
-        """View layers that read this table, directly or through others, each after those that it reads."""
-        rows = self.conn.execute(
-            """
-            WITH RECURSIVE reader AS (
-                SELECT %s::regclass::oid AS oid, 0 AS depth
-                UNION ALL
-                SELECT rule.ev_class, reader.depth + 1
-                FROM reader
-                JOIN pg_depend AS needs ON needs.refobjid = reader.oid AND needs.classid = 'pg_rewrite'::regclass
-                JOIN pg_rewrite AS rule ON rule.oid = needs.objid AND rule.ev_class <> reader.oid
-            )
-            SELECT c.relnamespace::regnamespace::text, c.relname, max(reader.depth)
-            FROM reader
-            JOIN pg_class AS c USING (oid)
-            WHERE reader.depth > 0
-            GROUP BY 1, 2
-            ORDER BY 3, 2
-            """,
-            (self.layer.table,),
-        ).fetchall()
-        foreign = [f"{schema}.{name}" for schema, name, _ in rows if schema != "layers" or name not in self.catalogue]
-        if foreign:
-            named = ", ".join(foreign)
-            raise BadLoad(self.layer.name, f"the views {named} read its table and are no layers; drop them first")
-        return [self.catalogue[name] for _, name, _ in rows]
 
     # Adding
 
@@ -504,7 +466,7 @@ class _Load:
                 assigned(self.conn, other, self.number)
 
     def _assigned(self) -> None:
-        """Rows that were there before rows of newer wards are added follow those; so a layer's wards are of one load."""
+        """Rows that stood before rows of newer wards are added follow those: a layer's wards are of one load."""
         known = self.conn.execute("SELECT wards_load FROM citymap.ward_assignment WHERE layer = %s", (self.layer.name,))
         if self.mode != "replace" and known.fetchone() not in ((self.wards_load,), None):
             reassign(self.conn, self.layer)
@@ -553,6 +515,7 @@ class _Load:
             "mended": report.mended,
             "in_no_ward": report.in_no_ward,
             "seconds": round(report.seconds, 3),
+            "replaces": self.replaces,
             "quarantined": {f"{r.kind}: {r.column}" if r.column else r.kind: r.count for r in report.refusals},
         }
         self.conn.execute(

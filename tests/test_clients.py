@@ -1,13 +1,22 @@
-"""Programs on agency desks, as far as they run here: GDAL by its OAPIF driver, and OWSLib."""
+"""Programs on agency desks, as far as they run here: QGIS, GDAL, OWSLib, and what ArcGIS Pro asks for."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
+import shapely
+from conftest import amount
 from owslib.ogcapi.features import Features
+from pyproj import Transformer
+from test_items import PINNED_9210
 
 from mapserver.catalogue import catalogue
 from mapserver.settings import ROOT
@@ -79,3 +88,129 @@ def test_owslib_finds_its_way_from_the_landing_page(server):
         if page["features"]:
             number = page["features"][0]["id"]
             assert client.collection_item(layer.name, str(number))["id"] == number
+
+
+GRID = "http://www.opengis.net/def/crs/EPSG/0/9210"
+BOX = (106.6, 10.7, 106.75, 10.85)
+
+
+@pytest.fixture(scope="module")
+def qgis(server) -> dict:
+    """What QGIS, without a screen, reads of the schools."""
+    grid = f"{server}/collections/schools/items?limit=10000&f=json&crs={quote(GRID, safe='')}"
+    box = ",".join(map(str, BOX))
+    script = str(Path(__file__).with_name("qgis_reads.py"))
+    command = ["/usr/bin/python3", script, server, "schools", "\"kind\" = 'school'", box, grid]
+    env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
+    done = subprocess.run(command, env=env, text=True, capture_output=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def schools(toy) -> dict[str, dict]:
+    """The schools as they are stored, by their own key."""
+    with psycopg.connect(toy.admin_dsn, row_factory=psycopg.rows.dict_row) as conn:
+        rows = conn.execute("SELECT *, ST_X(geom) AS x, ST_Y(geom) AS y FROM layers.schools").fetchall()
+    return {row["source_id"]: row for row in rows}
+
+
+def test_qgis_reads_every_feature_with_its_attributes_in_vietnamese(qgis, schools):
+    assert {one["source_id"] for one in qgis["all"]} == set(schools)
+    assert len(qgis["all"]) == qgis["count"] == len(schools), "every page by `next`, each feature once"
+    assert qgis["crs"] in ("EPSG:4326", "OGC:CRS84")
+    for one in qgis["all"]:
+        stored = schools[one["source_id"]]
+        assert (one["name"], one["level"]) == (stored["name"] or "NULL", stored["level"] or "NULL")
+        assert one["at"] == pytest.approx([stored["x"], stored["y"]], abs=1e-7)
+    assert any(ord(letter) > 0x1E00 for one in qgis["all"] for letter in one["name"])
+    assert (qgis["fields"]["pupils"].lower(), qgis["fields"]["name"].lower()) in {
+        ("integer", "string"), ("integer64", "string"), ("int8", "text"), ("longlong", "string"),
+    }  # fmt: skip
+
+
+def test_qgis_filters_by_extent_and_by_attribute(qgis, schools):
+    box = shapely.box(*BOX)
+    inside = {key for key, row in schools.items() if shapely.intersects(box, shapely.Point(row["x"], row["y"]))}
+    assert {one["source_id"] for one in qgis["inside"]} == inside
+    assert inside
+    chosen = {key for key, row in schools.items() if row["kind"] == "school"}
+    assert {one["source_id"] for one in qgis["chosen"]} == chosen
+    assert qgis["counted"] == len(chosen) < len(schools)
+
+
+def test_qgis_has_vn2000_from_the_server_within_a_millimetre(qgis, schools):
+    """QGIS by itself takes PROJ's choice of operation, up to 0.8 m off inside the city."""
+    pinned = Transformer.from_pipeline(PINNED_9210)
+    assert len(qgis["grid"]) == len(schools)
+    for one in qgis["grid"]:
+        stored = schools[one["source_id"]]
+        assert one["at"] == pytest.approx(pinned.transform(stored["x"], stored["y"]), abs=0.001)
+
+
+def test_gdal_reads_a_page_as_geojson_over_http(server):
+    for layer in LAYERS.vector:
+        url = f"{server}/collections/{layer.name}/items?limit=50&f=json"
+        expected = len(httpx.get(url).json()["features"])
+        if expected:
+            (found,) = ogrinfo("-so", "-al", f"/vsicurl/{url}")["layers"]
+            assert found["featureCount"] == expected, layer.name
+
+
+def test_gdal_learns_ids_from_a_page_that_is_bounded(server):
+    """GDAL asks for one full page first; what it gets is cut by bytes too, and says that more follows."""
+    for layer in LAYERS.vector:
+        answer = httpx.get(f"{server}/collections/{layer.name}/items", params={"limit": 10000}, timeout=60)
+        body = answer.json()
+        assert len(answer.content) < 24_000_000, layer.name
+        assert all(isinstance(feature["id"], int) for feature in body["features"])
+        hits = httpx.get(f"{server}/collections/{layer.name}/items", params={"resultType": "hits"}).json()
+        follows = any(link["rel"] == "next" for link in body["links"])
+        assert follows == (len(body["features"]) < hits["numberMatched"]), layer.name
+
+
+def test_the_landing_page_has_the_links_that_qgis_and_gdal_need(server):
+    links = {link["rel"]: link for link in httpx.get(server, headers={"accept": "application/json"}).json()["links"]}
+    assert {"service-desc", "conformance", "data"} <= set(links)
+    assert httpx.get(links["service-desc"]["href"]).json()["openapi"].startswith("3.0")
+    for address in (server, f"{server}/", f"{server}/collections/schools"):
+        done = subprocess.run(["ogrinfo", "-ro", f"OAPIF:{address}"], text=True, capture_output=True, check=False)
+        assert "schools" in done.stdout, address + done.stderr
+
+
+def test_items_stand_at_the_address_that_qgis_builds_itself(server):
+    for layer in some_layers():
+        url = f"{server}/collections/{layer.name}/items"
+        features = httpx.get(url, params={"limit": 1}).json()["features"]
+        for feature in features:
+            assert httpx.get(f"{url}/{feature['id']}").json()["id"] == feature["id"]
+
+
+def test_what_arcgis_pro_asks_for_is_answered(server):
+    """Part 1 only, read-only, and everything by `f=json` with plain parameters."""
+    paths = ["/", "/conformance", "/collections", "/api"]
+    for layer in some_layers():
+        paths += [f"/collections/{layer.name}", f"/collections/{layer.name}/items"]
+    for path in paths:
+        answer = httpx.get(
+            f"{server}{path}", params={"f": "json"}, headers={"user-agent": "ArcGIS Pro 3.4", "accept": "*/*"}
+        )
+        assert answer.status_code == 200, path
+        assert "json" in answer.headers["content-type"]
+    asked = {"f": "json", "limit": "500", "bbox": "106,10,107.5,11.5", "offset": "0"}
+    answer = httpx.get(f"{server}/collections/schools/items", params=asked)
+    assert answer.json()["type"] == "FeatureCollection"
+    extent = httpx.get(f"{server}/collections/schools", params={"f": "json"}).json()["extent"]["spatial"]["bbox"][0]
+    assert all(isinstance(edge, float) for edge in extent)
+
+
+def some_layers() -> list:
+    return LAYERS.vector[:: amount(4, 1)]
+
+
+def test_openapi_spec_validator_accepts_the_definition(server, tmp_path):
+    file = tmp_path / "api.json"
+    file.write_bytes(httpx.get(f"{server}/api").content)
+    command = [sys.executable, "-m", "openapi_spec_validator", "--schema", "3.0", str(file)]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
+from mapserver import tallies
 from mapserver.catalogue import Catalogue, catalogue
 from mapserver.ogc import openapi
 from mapserver.ogc.facts import NOTHING
@@ -118,6 +119,10 @@ def spelled_out(where: str, method: str) -> list[str]:
 def takes(layer, where: str, method: str) -> bool:
     if method != "GET":
         return layer.writable
+    if "/aggregate" in where:
+        return tallies.counted(layer)
+    if "/keys" in where:
+        return "code" in layer.by_name and layer.origin != "raster"
     if where.endswith("/changes"):
         return layer.history
     raster = layer.origin == "raster"

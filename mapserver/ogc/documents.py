@@ -38,6 +38,7 @@ def landing(reader: Reader) -> Document:
             link(f"{base}/collections", "data", JSON, say("Các lớp dữ liệu", "Collections")),
             link(f"{base}/tileMatrixSets", f"{REL}tiling-schemes", JSON, say("Lưới ô bản đồ", "Tile matrix sets")),
             link(f"{base}/functions", f"{REL}functions", JSON, say("Hàm trong bộ lọc", "Functions of filters")),
+            link(f"{base}/processes", f"{REL}processes", JSON, say("Các quy trình", "Processes")),
             link(f"{base}/styles", f"{REL}styles", JSON, say("Kiểu hiển thị", "Styles")),
             link(f"{base}/map", "related", HTML, say("Bản đồ", "The map")),
             link(reader.identity.licence_url, "license", HTML, reader.identity.licence),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from mapserver import __version__
 from mapserver.formats import offered
 from mapserver.layer import Column, Layer
+from mapserver.ogc import openapi_areas
 from mapserver.ogc.documents import COVERAGE_TYPES, Document
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, MVT, SCHEMA, STYLE
@@ -95,12 +96,14 @@ def _general(reader: Reader, tag: str) -> Iterator[tuple[str, Document]]:
     yield "/styles/{styleId}", get("getStyle", one, "any", "styleId", "theme", "f", media=STYLE)
     problem = say("Một loại lỗi nghĩa là gì", "What a kind of error means")
     yield "/problems/{kind}", get("getProblem", problem, "any", "kind", "f")
+    yield from openapi_areas.general(reader, tag)
     yield "/healthz", {"get": _probe(reader, tag, "getHealth", say("Máy chủ còn sống", "The server is alive"))}
     yield "/readyz", {"get": _probe(reader, tag, "getReadiness", say("Mọi lớp đã nạp", "Every layer is loaded"))}
 
 
 def _layer_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document]]:
     yield from _described(reader, layer)
+    yield from openapi_areas.of_layer(reader, layer)
     if layer.origin == "raster":
         yield from _raster_paths(reader, layer)
         return

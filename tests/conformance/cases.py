@@ -17,7 +17,7 @@ from conformance.api import Api, some
 from conformance.oracle import instant, text, value
 
 Tree = Any
-TEXTS, NUMBERS, BOOLEANS, TIMES, ARRAYS = "string", "number", "boolean", "time", "array"
+TEXTS, NUMBERS, BOOLEANS, TIMES, ARRAYS, SHAPES = "string", "number", "boolean", "time", "array", "shape"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Subject:
         return some(list(self.api.table(self.name).placed().values()), amount(2, 10), self.name)
 
 
-def subjects(api: Api) -> Iterator[Subject]:
-    """Every collection that has features; in a sample, those that have few."""
-    for name in api.feature_collections:
-        if 0 < len(api.table(name).ids) <= amount(700, 10**9):
-            yield Subject(api, name, kinds_of(api, name), random.Random(name))
+def subjects(api: Api, *kinds: str, most: int = 6) -> Iterator[Subject]:
+    """The collections that have features, and properties of one of the kinds; in a sample, some that have few."""
+    small = [name for name in api.feature_collections if 0 < len(api.table(name).ids) <= amount(700, 10**9)]
+    found = [Subject(api, name, kinds_of(api, name), random.Random(name)) for name in small]
+    yield from some(
+        [s for s in found if not kinds or set(kinds) & set(s.kinds)], amount(most, 10**9), f"subjects {kinds}"
+    )
 
 
 def kinds_of(api: Api, name: str) -> dict[str, dict[str, list[Any]]]:
@@ -53,6 +55,8 @@ def kinds_of(api: Api, name: str) -> dict[str, dict[str, list[Any]]]:
     found: dict[str, dict[str, list[Any]]] = {}
     for column, said in api.json(f"/collections/{name}/queryables")["properties"].items():
         kind = kind_of(said)
+        if said.get("format", "").startswith("geometry-") and api.table(name).placed():
+            found[SHAPES] = {}
         stored = {json.dumps(plain(row.get(column))) for row in api.table(name).rows} - {"null"}
         if kind and stored:
             found.setdefault(kind, {})[column] = sorted(map(json.loads, stored), key=json.dumps)

@@ -283,7 +283,7 @@ def test_features_come_sorted_with_no_one_lost_or_twice(api: Api):
 
 
 def key(text: str) -> str:
-    """What every order of Vietnamese texts agrees upon: whether the first letter is a digit, or an ASCII letter before."""
+    """What every order of Vietnamese texts agrees upon: digits come before letters."""
     first = unicodedata.normalize("NFD", text.strip().casefold().replace("đ", "d~"))[:1]
     return "0" if first.isdigit() else "1" if first.isalpha() else ""
 

@@ -140,8 +140,14 @@ def test_a_new_feature_has_a_new_id_whatever_its_body_says(desk: Api):
         ] == ids[:1]
 
 
-@requirement(f"{CRUD}/put-op", f"{CRUD}/put-body", f"{CRUD}/put-content-type", f"{CRUD}/put-response", f"{CRUD}/put-rid",
-             broken_by=faults.status(500, r"/items/\d+$"))  # fmt: skip
+@requirement(
+    f"{CRUD}/put-op",
+    f"{CRUD}/put-body",
+    f"{CRUD}/put-content-type",
+    f"{CRUD}/put-response",
+    f"{CRUD}/put-rid",
+    broken_by=faults.status(500, r"/items/\d+$"),
+)
 def test_put_replaces_the_whole_feature_and_not_its_id(desk: Api):
     for name, place, _ in born(desk):
         version, other = desk.get(place).headers["etag"], made(desk, name, 1)

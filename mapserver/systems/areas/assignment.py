@@ -152,7 +152,8 @@ def _batch(conn: Connection, layer: Layer, progress: Progress | None) -> bool:
                 LIMIT {BATCH}
             ) AS f
             CROSS JOIN LATERAL ({_holding(layer, "f")}) AS w
-            ON CONFLICT (id) DO UPDATE SET code = excluded.code, held = excluded.held, stamp = excluded.stamp""".encode(),
+            ON CONFLICT (id) DO UPDATE
+            SET code = excluded.code, held = excluded.held, stamp = excluded.stamp""".encode(),
             (layer.name,),
         ).rowcount
         if added:
