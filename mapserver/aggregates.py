@@ -43,7 +43,7 @@ def aggregate_query(layer: Layer, caller: Caller, given: Mapping[str, str]) -> A
         raise NotFound("collectionId", f"{layer.name} carries no ward, and is not counted by ward")
     parameters.known(given, PARAMETERS)
     columns = {column.name: column for column in visible_columns(layer, caller)}
-    code, step = _groups(layer, given.get("by", ""), columns)
+    code, step = _groups(layer, given.get("by", "ward"), columns)
     per = given.get("per")
     if per is not None and per not in PER:
         raise BadQuery("per", f"needs one of {', '.join(PER)}, got {per[:40]!r}")

@@ -5,6 +5,7 @@ Odd headers (`;;;`, `*;q=0`) never fail; they are read as far as they make sense
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from mapserver.errors import BadQuery, NotAcceptable
@@ -16,7 +17,8 @@ PROFILES = "http://www.opengis.net/def/profile/OGC/0/"
 """Where OGC registers profiles."""
 
 
-def preferences(header: str) -> list[tuple[str, float]]:
+@lru_cache(256)
+def preferences(header: str) -> tuple[tuple[str, float], ...]:
     """(range, q) in falling order of q; order of the header among equals; anything unreadable left out."""
     out = []
     for part in header.split(","):
@@ -24,7 +26,7 @@ def preferences(header: str) -> list[tuple[str, float]]:
         q = next((p[2:] for p in parameters if p.lower().startswith("q=")), "1")
         if name:
             out.append((name.lower(), _weight(q)))
-    return sorted(out, key=lambda pair: -pair[1])
+    return tuple(sorted(out, key=lambda pair: -pair[1]))
 
 
 def _weight(text: str) -> float:

@@ -23,6 +23,7 @@ from mapserver.query import (
     Cursor,
     Filter,
     Interval,
+    ItemQuery,
     ItemsQuery,
     Scalar,
     Sort,
@@ -36,6 +37,7 @@ WHICH = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs")
 """Parameters that say which features are meant."""
 ITEMS = (*WHICH, "limit", "offset", "cursor", "crs", "sortby", "properties", "resultType", "profile", "f", "lang", "id")
 TILE = ("datetime", "filter", "filter-lang", "filter-crs", "f", "id")
+ITEM = ("crs", "properties", "profile", "f", "lang")
 _LIMIT = re.compile(r"^\+?[0-9]{1,30}$")
 _INTEGER = re.compile(r"^[+-]?[0-9]{1,19}$")
 
@@ -58,6 +60,13 @@ def items_query(layer: Layer, caller: Caller, given: Mapping[str, str]) -> Items
         filter=filtering(given),
         crs=crs("crs", given.get("crs")),
     )
+
+
+def item_query(layer: Layer, caller: Caller, given: Mapping[str, str], number: int) -> ItemQuery:
+    """The feature that the parameters of `/collections/{id}/items/{featureId}` ask for."""
+    known(given, ITEM)
+    columns = seen(layer, caller.insider)
+    return ItemQuery(layer, number, crs("crs", given.get("crs")), selection(given.get("properties"), columns))
 
 
 def tile(layer: Layer, caller: Caller, given: Mapping[str, str], zyx: tuple[str, str, str]) -> TileQuery | None:

@@ -180,6 +180,7 @@ class ItemQuery:
     layer: Layer
     id: int
     crs: Crs = CRS84
+    properties: tuple[str, ...] | None = None
     profile: Profile = "rfc7946"
 
 

@@ -48,7 +48,7 @@ def items(query: ItemsQuery, caller: Caller) -> Question:
 
 def item(query: ItemQuery, caller: Caller) -> Question:
     """One row, its stamp (of a feature that may be written) last; or none."""
-    columns, shape = _selected(query.layer, query.crs, None, caller.insider)
+    columns, shape = _selected(query.layer, query.crs, query.properties, caller.insider)
     stamp = statements.STAMP if query.layer.writable else "NULL::text"
     sql = f"SELECT {columns}, {stamp} FROM {query.layer.table} WHERE id = $1::bigint"
     return Question(Statement(sql, (str(query.id).encode(),)), shape)

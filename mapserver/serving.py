@@ -27,6 +27,7 @@ from mapserver.database import Database, prepare
 from mapserver.datafolder import held, holder
 from mapserver.errors import BadSetup
 from mapserver.settings import ROOT, Settings
+from mapserver.systems.areas.assignment import pending
 
 MARK = "CITYMAP_SERVED_FROM"
 """Environment name by which the children of a server are known; its value is the data folder."""
@@ -78,7 +79,7 @@ class Serving:
         _port_is_free(self.settings.host, self.settings.port)
         database = self._database()
         web = self._web(database)
-        missing = never_loaded(database, self.layers)
+        missing = never_loaded(database, self.layers) + _of_older_wards(database, self.layers)
         loader = self._loader(database, missing) if missing else None
         if loader is None:
             self._announce()
@@ -188,6 +189,12 @@ def never_loaded(database: Database, layers: Catalogue) -> list[str]:
         rows = conn.execute("SELECT DISTINCT layer FROM citymap.load WHERE finished_at IS NOT NULL")
         loaded = {layer for (layer,) in rows}
     return [layer.name for layer in layers if layer.is_loaded and layer.name not in loaded]
+
+
+def _of_older_wards(database: Database, layers: Catalogue) -> list[str]:
+    """Layers whose features were not yet given the wards of today: a reassignment was cut short."""
+    with psycopg.connect(database.owner_dsn) as conn:
+        return [f"the wards of {layer.name}" for layer in pending(conn, layers)]
 
 
 def alive(settings: Settings) -> bool:

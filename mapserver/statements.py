@@ -66,7 +66,7 @@ def count(query: ItemsQuery, caller: Caller) -> Statement:
 
 def item(query: ItemQuery, caller: Caller) -> Statement:
     """One row (json, stamp of a feature that may be written), or none."""
-    feature = feature_json(query.layer, visible_columns(query.layer, caller), query.crs, query.profile)
+    feature = feature_json(query.layer, shown(query, caller), query.crs, query.profile)
     stamp = STAMP if query.layer.writable else "NULL"
     sql = f"SELECT {feature}, {stamp} FROM {query.layer.table} WHERE id = $1::bigint"
     return Statement(sql, (str(query.id).encode(),))
@@ -269,7 +269,7 @@ def _filtered(query: ItemsQuery | TileQuery, caller: Caller, arguments: Argument
     return [condition(query.filter.expression, query.layer, columns, arguments, query.filter.crs)]
 
 
-def shown(query: ItemsQuery, caller: Caller) -> tuple[Column, ...]:
+def shown(query: ItemsQuery | ItemQuery, caller: Caller) -> tuple[Column, ...]:
     """The columns that a question asks for and its caller may see."""
     columns = visible_columns(query.layer, caller)
     if query.properties is None:

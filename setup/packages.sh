@@ -23,6 +23,7 @@ needs_postgis() { # a PostGIS of the operator's own is enough to run, not to tes
 for_tests() {
     [ "$purpose" = test ] || return 0
     command -v ogr2ogr >/dev/null || echo gdal-bin
+    [ -d /usr/lib/python3/dist-packages/qgis ] || echo python3-qgis
     command -v chromium >/dev/null || echo chromium
     [ -d /usr/share/fonts/truetype/noto ] || echo fonts-noto-core
     command -v docker-compose >/dev/null || echo docker-compose
@@ -54,7 +55,7 @@ if needs_postgis; then postgis="PostgreSQL with PostGIS"; else postgis=; fi
 missing="$postgis${postgis:+${wanted:+, }}$wanted"
 command -v apt-get >/dev/null || fail "missing: $missing; there is no apt-get here, install it by hand"
 [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || fail "missing: $missing; run \`make setup\` once as root, or install sudo"
-need_room /usr 1500
+need_room /usr 2500
 say "missing: $missing; asking apt"
 said=$(as_root apt-get update -q 2>&1) || fail "apt-get update failed (no network, or sudo was refused): $(echo "$said" | tail -n 1)"
 if [ -n "$postgis" ]; then

@@ -241,7 +241,7 @@ def test_as_vector_tiles(server: str) -> None:
 @pytest.mark.parametrize(
     ("layer", "parameters", "status", "where"),
     [
-        ("petitions", {}, 400, "by"),
+        ("petitions", {"by": ""}, 400, "by"),
         ("petitions", {"by": "field"}, 400, "by"),
         ("petitions", {"by": "ward,text"}, 400, "by"),
         ("petitions", {"by": "ward,field,status"}, 400, "by"),

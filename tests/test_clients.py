@@ -26,12 +26,11 @@ pytestmark = pytest.mark.postgis
 LAYERS = catalogue(ROOT / "layers")
 
 
-def ogrinfo(*arguments: str) -> dict:
-    done = subprocess.run(
-        ["ogrinfo", "-json", "-ro", *arguments], text=True, capture_output=True, check=False, timeout=240
-    )
+def ogrinfo(*arguments: str) -> str:
+    command = ["ogrinfo", "-ro", *arguments]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done.stdout
 
 
 def test_gdal_lists_every_layer(server):
@@ -153,8 +152,7 @@ def test_gdal_reads_a_page_as_geojson_over_http(server):
         url = f"{server}/collections/{layer.name}/items?limit=50&f=json"
         expected = len(httpx.get(url).json()["features"])
         if expected:
-            (found,) = ogrinfo("-so", "-al", f"/vsicurl/{url}")["layers"]
-            assert found["featureCount"] == expected, layer.name
+            assert f"Feature Count: {expected}\n" in ogrinfo("-so", "-al", f"/vsicurl/{url}"), layer.name
 
 
 def test_gdal_learns_ids_from_a_page_that_is_bounded(server):
@@ -214,3 +212,17 @@ def test_openapi_spec_validator_accepts_the_definition(server, tmp_path):
     command = [sys.executable, "-m", "openapi_spec_validator", "--schema", "3.0", str(file)]
     done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_page_is_read_in_ranges(server):
+    url = f"{server}/collections/wards/items?limit=100"
+    plain = {"accept-encoding": "identity"}
+    whole = httpx.get(url, headers=plain)
+    for asked, first, last in (("0-99", 0, 99), ("100-", 100, len(whole.content) - 1), ("5-999999999", 5, None)):
+        part = httpx.get(url, headers={**plain, "range": f"bytes={asked}"})
+        end = len(whole.content) - 1 if last is None else last
+        assert (part.status_code, part.content) == (206, whole.content[first : end + 1])
+        assert part.headers["content-range"] == f"bytes {first}-{end}/{len(whole.content)}"
+    assert httpx.get(url, headers={**plain, "range": "bytes=999999999-"}).status_code == 416
+    for odd in ("bytes=-5", "bytes=1-2,5-6", "lines=1-2", "bytes=x"):
+        assert httpx.get(url, headers={**plain, "range": odd}).status_code == 200

@@ -21,7 +21,7 @@ FLOORS = {
     ),
     "voice": "aggregates statements rowstatements extracts edits changes",
     "hands": (
-        "store encoder fetching house downloads existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
+        "store encoder fetching house downloads standing undo existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
         "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",

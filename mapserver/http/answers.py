@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ ALWAYS = {
     "referrer-policy": "strict-origin-when-cross-origin",
 }
 """On every answer, errors too."""
+_RANGE = re.compile(r"^bytes=([0-9]{1,18})-([0-9]{0,18})$")
 VARY = "Accept, Accept-Encoding, Accept-Language, Authorization"
 
 
@@ -110,11 +112,27 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
         elif coded != "identity":
             body = ONCE[coded](body)
             headers["content-encoding"] = coded
+    if status == 200 and scope["method"] == "GET" and "content-encoding" not in headers:
+        status, body = partial(header(scope, b"range"), body, headers)
     if status not in (204, 304):
         headers["content-length"] = str(len(body))
     start = {"type": "http.response.start", "status": status, "headers": [*_ALWAYS_RAW, *_raw(headers)]}
     await send(start)
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def partial(wanted: str | None, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Status and bytes of the one range that is wanted (GDAL's vsicurl reads so); any other wish gets the whole."""
+    headers["accept-ranges"] = "bytes"
+    asked = _RANGE.match(wanted or "")
+    if asked is None:
+        return 200, body
+    start, end = int(asked[1]), min(int(asked[2] or len(body)), len(body) - 1)
+    if start > end:
+        headers["content-range"] = f"bytes */{len(body)}"
+        return 416, b""
+    headers["content-range"] = f"bytes {start}-{end}/{len(body)}"
+    return 206, body[start : end + 1]
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

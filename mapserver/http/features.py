@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 
 from mapserver.crs import CRS84
 from mapserver.fetching import Found, One
+from mapserver.formats import offered
 from mapserver.http.answers import Answer
 from mapserver.http.links import link, with_parameters
 from mapserver.linking import link_header, profile_link
@@ -19,6 +20,9 @@ GEOJSON = "application/geo+json"
 FG_TYPES = ("application/fg+json", "application/vnd.ogc.fg+json")
 """What JSON-FG was called before 1.0."""
 FG = "http://www.opengis.net/spec/json-fg-1/1.0/conf/"
+OTHERS = (("html", "text/html"), ("jsonld", "application/ld+json"), ("jsonfg", GEOJSON))
+"""Other representations of every answer, besides the files of a page."""
+Link = dict[str, object]
 DIMENSIONS = {"Point": 0, "MultiPoint": 0, "LineString": 1, "MultiLineString": 1, "Polygon": 2, "MultiPolygon": 2}
 
 
@@ -53,7 +57,7 @@ class Page:
         whole = not more and query.cursor is None and query.offset == 0
         return self._answer(found.content, links, kept, kept if whole else None)
 
-    def _answer(self, features: bytes, links: list[dict[str, object]], returned: int, matched: int | None) -> Answer:
+    def _answer(self, features: bytes, links: list[Link], returned: int, matched: int | None) -> Answer:
         known = b"" if matched is None else b'"numberMatched":%d,' % matched
         body = b'{"type":"FeatureCollection",%b%b"numberReturned":%d,"features":[%b],"links":%b}' % (
             root(self.query, self.collection, many=True),
@@ -65,10 +69,11 @@ class Page:
         headers = {"Content-Crs": f"<{self.query.crs.uri}>", "Link": link_header(links)}
         return Answer(200, body, self.media_type, headers)
 
-    def _links(self) -> list[dict[str, object]]:
-        return [*_ways(self.url, self.given, self.media_type), profile_link(self.query.profile)]
+    def _links(self) -> list[Link]:
+        files = [(made.name, made.media_type) for made in offered(self.query.layer)]
+        return [*_ways(self.url, self.given, self.media_type, [*OTHERS, *files]), profile_link(self.query.profile)]
 
-    def _turn(self, place: bytes, rel: str) -> dict[str, object]:
+    def _turn(self, place: bytes, rel: str) -> Link:
         """A link to the page after or before a place."""
         raw: Any = orjson.loads(place)
         *values, feature = raw if isinstance(raw, list) else [raw]
@@ -82,7 +87,7 @@ def one(query: ItemQuery, found: One, collection: str, given: Mapping[str, str],
     """One feature, with its links."""
     url = f"{collection}/items/{query.id}"
     links = [
-        *_ways(url, given, media_type),
+        *_ways(url, given, media_type, OTHERS),
         link(collection, "collection", "application/json", query.layer.title.en),
         profile_link(query.profile),
     ]
@@ -109,17 +114,11 @@ def root(query: ItemsQuery | ItemQuery, collection: str, *, many: bool) -> bytes
     return orjson.dumps(members)[1:-1] + b","
 
 
-def _ways(url: str, given: Mapping[str, str], media_type: str) -> list[dict[str, object]]:
-    """Links to an answer and to its other representations."""
-    plain = _apart(given)
+def _ways(url: str, given: Mapping[str, str], media_type: str, others: Iterable[tuple[str, str]]) -> list[Link]:
+    """Links to an answer and to its other representations. others: value of `f`, media type."""
+    plain = with_parameters(url, {name: text for name, text in given.items() if name not in ("f", "profile")}, {})
+    form = f"{plain}{'&' if '?' in plain else '?'}f="
     return [
         link(with_parameters(url, given, {}), "self", media_type, "This document"),
-        link(with_parameters(url, plain, {"f": "html"}), "alternate", "text/html", "This document as HTML"),
-        link(with_parameters(url, plain, {"f": "jsonld"}), "alternate", "application/ld+json", "As JSON-LD"),
-        link(with_parameters(url, plain, {"f": "jsonfg"}), "alternate", GEOJSON, "As JSON-FG"),
+        *(link(form + name, "alternate", kind, f"As {name}") for name, kind in others),
     ]
-
-
-def _apart(given: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that do not say how an answer is written."""
-    return {name: text for name, text in given.items() if name not in ("f", "profile")}

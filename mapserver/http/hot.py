@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -103,10 +104,8 @@ class Hot:
         if form in PAGES:
             return None
         layer, caller = await self._asked(scope)
-        parameters.known(given, ("crs", "profile", "f", "lang"))
         language(given.get("lang"), None)
-        asked = ItemQuery(layer, _feature_id(scope, layer), parameters.crs("crs", given.get("crs")))
-        query = _profiled(asked, form, given)
+        query = _profiled(parameters.item_query(layer, caller, given, _feature_id(scope, layer)), form, given)
         found = await self._fetching.one(query, caller)
         if found is None:
             raise NotFound("featureId", f"{layer.name} has no feature {query.id}")
@@ -163,10 +162,14 @@ def visible_layer(catalogue: Catalogue, name: str, caller: Caller) -> Layer:
     return layer
 
 
-def segments(scope: Scope) -> list[str]:
+def segments(scope: Scope) -> tuple[str, ...]:
     """The path's segments, split before they are decoded: an encoded slash belongs to its segment."""
-    raw = scope.get("raw_path") or scope["path"].encode()
-    return [unquote(part) for part in raw.decode("latin-1").split("/")[1:]]
+    return _split(scope.get("raw_path") or scope["path"].encode())
+
+
+@lru_cache(256)
+def _split(raw: bytes) -> tuple[str, ...]:
+    return tuple(unquote(part) for part in raw.decode("latin-1").split("/")[1:])
 
 
 def parameters_of(scope: Scope) -> dict[str, str]:

@@ -55,11 +55,10 @@ class FeaturePages:
 
     async def item(self, reader: Reader, layer: Layer, form: str, text: str, given: Mapping[str, str]) -> Body:
         """One feature as HTML or JSON-LD. Raises BadQuery or NotFound."""
-        parameters.known(given, ("crs", "f", "lang"))
         number = feature_id(text)
         if number is None:
             raise NotFound("featureId", f"{layer.name} has no feature {text[:60]!r}")
-        query = ItemQuery(layer, number, parameters.crs("crs", given.get("crs")))
+        query = parameters.item_query(layer, reader.caller, given, number)
         where = f"/collections/{layer.name}/items/{number}"
         headers = _headers(reader, query.crs.uri)
         if form == "html":

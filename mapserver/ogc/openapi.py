@@ -158,6 +158,7 @@ def _feature_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document
         "profile",
         "f-item",
     )
+    item["parameters"] = [*_list(item["parameters"]), properties(reader, columns)]
     for read in (items, item):
         _success(read)["headers"] = {"Content-Crs": {"schema": {"type": "string"}}}
     yield f"{here}/items", {"get": items, **(_insert(reader, layer, one) if layer.writable else {})}

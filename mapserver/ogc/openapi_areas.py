@@ -48,7 +48,7 @@ def general(reader: Reader, tag: str) -> Iterator[tuple[str, Document]]:
 def of_layer(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document]]:
     """The paths of one layer: its keys, and what is counted of it by ward."""
     title, say = layer.title[reader.language], reader.choose
-    here, plain = f"/collections/{layer.name}", {JSON: {"schema": _OBJECT}}
+    here, plain = f"/collections/{layer.name}", dict[str, object]({JSON: {"schema": _OBJECT}})
     visible = {column.name for column in visible_columns(layer, reader.caller)}
     if layer.origin != "raster" and KEYS[0] in visible:
         words, key = say("khóa", "keys"), _path("keyFieldId", [key for key in KEYS if key in visible])
@@ -86,7 +86,7 @@ def _asked(layer: Layer) -> Iterator[Document]:
     flag: Document = {"type": "boolean", "default": False}
     sums = ["count", *(column.name for column in tallies.measures(layer) if column.access.level == "public")]
     by: Document = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 3, "example": ["ward"]}
-    yield {**_query("by", by), "required": True, "style": "form", "explode": False}
+    yield {**_query("by", by), "style": "form", "explode": False}
     yield _query("value", {"type": "string", "enum": sums, "default": "count"})
     yield _query("per", {"type": "string", "enum": [*aggregates.PER]})
     if layer.time:
