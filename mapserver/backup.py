@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import __version__, history
+from mapserver import __version__, history, versions
 from mapserver.cluster import programs
 from mapserver.database import Database
 from mapserver.errors import BadQuery, BadSetup
@@ -90,6 +90,7 @@ def _renumber(admin_dsn: str, about: Backup) -> None:
     with psycopg.connect(admin_dsn) as conn:
         for statement in (statement for name in kept for statement in history.restored(name)):
             conn.execute(statement.encode())
+        conn.execute(versions.RESTORED.encode())
 
 
 def contents(file: Path) -> Backup:

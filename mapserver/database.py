@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import crs, existing, history, tables, tallies
+from mapserver import crs, existing, history, tables, tallies, versions
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
 from mapserver.datafolder import held, holder, wait_for_commands
@@ -300,19 +300,20 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
             existing.shown(conn, served)
         _make_views(conn, catalogue)
         ours = [layer for layer in catalogue.vector if layer.existing is None]
+        _run(conn, versions.ground())
         _run(conn, [s for layer in ours for s in (*tables.grants(layer), *_followed(layer))])
         _run(conn, [f"COMMENT ON SCHEMA {tables.SCHEMA} IS {tables.literal(fingerprint)}"])
     return left or [*check(conn, catalogue)]
 
 
 def _followed(layer: Layer) -> list[str]:
-    """What is kept up beside a layer's table as that changes: its history, its counts by ward."""
-    return [*history.follow(layer), *tallies.follow(layer)]
+    """What is kept up beside a layer's table as that changes: its history, its counts by ward, its version."""
+    return [*history.follow(layer), *tallies.follow(layer), *versions.follow(layer)]
 
 
 def _fingerprint(catalogue: Catalogue) -> str:
     """Names everything that `_agree` would run."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\n".join(versions.ground()).encode())
     for layer in catalogue.vector:
         made = tables.view(layer) if layer.origin == "view" else [*tables.create(layer), *tables.indexes(layer)]
         made = tables.stand_in(layer, layer.existing, whole=True) if layer.existing else made

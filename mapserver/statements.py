@@ -6,7 +6,7 @@ whether more follows: one row more than asked for is fetched."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mapserver import filters, history
 from mapserver.cql2.sql import condition
@@ -24,6 +24,8 @@ STAMP = "xmin::text"
 ID = Column("id", "integer", Text("Mã đối tượng", "Identifier"))
 METRE_DECIMALS = 4
 """0.1 mm: the control points are held within 1 mm."""
+MOST_COUNTED = 1_000_000
+"""Features that are counted beside a page; a count of more takes `resultType=hits`."""
 AREAS = ("Polygon", "MultiPolygon", "Geometry")
 TILE_EXTENT = 4096
 TILE_BUFFER = 64
@@ -62,6 +64,12 @@ def count(query: ItemsQuery, caller: Caller) -> Statement:
     arguments = Arguments()
     met = where(query, caller, arguments, paged=False)
     return Statement(f"SELECT count(*)::text FROM {source(query)}{met.clause}", tuple(arguments.values))
+
+
+def probed(query: ItemsQuery, caller: Caller) -> Statement:
+    """One row (number of features that the question means, counted up to MOST_COUNTED and one)."""
+    counted = selection(replace(query, sort=(), cursor=None, offset=0), caller, ["1"], MOST_COUNTED + 1)
+    return Statement(f"SELECT count(*)::text FROM ({counted.sql}) AS counted", counted.arguments)
 
 
 def item(query: ItemQuery, caller: Caller) -> Statement:
@@ -159,6 +167,24 @@ def token(digest: str) -> Statement:
         (digest.encode(),),
     )
 
+
+VERSIONS = Statement("SELECT layer, sum(number)::text FROM citymap.change GROUP BY layer")
+"""(layer, version): see versions.py."""
+
+DEPENDENCIES = Statement(
+    """
+    SELECT DISTINCT v.relname::text,
+        CASE WHEN d.refclassid = 'pg_class'::regclass AND t.relnamespace = v.relnamespace THEN t.relname::text
+            ELSE '' END
+    FROM pg_rewrite r
+    JOIN pg_class v ON v.oid = r.ev_class AND v.relnamespace = 'layers'::regnamespace
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    LEFT JOIN pg_class t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid
+    LEFT JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+    WHERE (t.oid IS NOT NULL AND t.oid <> v.oid) OR p.provolatile <> 'i'
+    """
+)
+"""(view, layer that it reads), a nameless one for anything else that its answer depends on."""
 
 ALIVE = Statement("SELECT PostGIS_Lib_Version()")
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapserver.coding import ONCE, STREAMED, STREAMED_TYPES, Coding, coding, digest, etag, matches, worth_packing
+from mapserver.coding import KEPT, ONCE, STREAMED, STREAMED_TYPES, Coding, coding, digest, etag, matches, worth_packing
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -37,6 +37,10 @@ class Answer:
     compress: bool = True
     stamp: str = ""
     """Version of what is stored, with which the ETag begins; If-Match looks at nothing else."""
+    tag: str = ""
+    """The ETag, where it is known before the body: made of the version of what was asked, and of the question."""
+    packed: dict[Coding, bytes] | None = None
+    """Where a body that is kept has its packed forms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
         headers["content-type"] = answer.media_type
     body, status = answer.body, answer.status
     if status == 200:
-        tag = f"{answer.stamp}.{digest(body)}" if answer.stamp else digest(body)
+        tag = answer.tag or (f"{answer.stamp}.{digest(body)}" if answer.stamp else digest(body))
         packing = answer.compress and worth_packing(body, answer.media_type)
         coded = coding(header(scope, b"accept-encoding")) if packing else "identity"
         headers |= {"etag": etag(tag, coded), "cache-control": headers.get("cache-control", "no-cache")}
@@ -110,7 +114,7 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
             status, body = 304, b""
             headers.pop("content-type", None)
         elif coded != "identity":
-            body = ONCE[coded](body)
+            body = _coded(answer, coded)
             headers["content-encoding"] = coded
     if status == 200 and scope["method"] == "GET" and "content-encoding" not in headers:
         status, body = partial(header(scope, b"range"), body, headers)
@@ -119,6 +123,20 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
     start = {"type": "http.response.start", "status": status, "headers": [*_ALWAYS_RAW, *_raw(headers)]}
     await send(start)
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _coded(answer: Answer, coded: Coding) -> bytes:
+    """The body in a coding; one that is kept is packed harder, and once."""
+    if answer.packed is None:
+        return ONCE[coded](answer.body)
+    if coded not in answer.packed:
+        answer.packed[coded] = KEPT[coded](answer.body)
+    return answer.packed[coded]
+
+
+def unchanged(scope: Scope, tag: str) -> bool:
+    """Whether the client has what this tag names."""
+    return matches(header(scope, b"if-none-match"), tag)
 
 
 def partial(wanted: str | None, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

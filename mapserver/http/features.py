@@ -43,8 +43,8 @@ class Page:
         """Only how many there are."""
         return self._answer(b"", self._links(), 0, matched)
 
-    def answer(self, found: Found) -> Answer:
-        """The features that were found, with the ways on and back."""
+    def answer(self, found: Found, matched: int | None = None) -> Answer:
+        """The features that were found, with the ways on and back. matched: how many there are, where that is known."""
         query, kept, more = self.query, found.kept, found.more
         backward = query.cursor is not None and query.cursor.backward
         started = bool(kept) and (query.cursor is not None or query.offset > 0)
@@ -55,7 +55,7 @@ class Page:
         if precedes:
             links.append(self._turn(found.first, "prev"))
         whole = not more and query.cursor is None and query.offset == 0
-        return self._answer(found.content, links, kept, kept if whole else None)
+        return self._answer(found.content, links, kept, kept if whole else matched)
 
     def _answer(self, features: bytes, links: list[Link], returned: int, matched: int | None) -> Answer:
         known = b"" if matched is None else b'"numberMatched":%d,' % matched

@@ -7,18 +7,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
 
-from mapserver import parameters, statements
+from mapserver import __version__, parameters, statements
 from mapserver.catalogue import Catalogue
+from mapserver.coding import digest
 from mapserver.encoder import encoder
 from mapserver.errors import CityMapError, NotFound
 from mapserver.fetching import Fetching
 from mapserver.formats import FORMATS
+from mapserver.freshness import Freshness
 from mapserver.house import House
 from mapserver.http import problems
-from mapserver.http.answers import Answer, Receive, Scope, Send, Stream, header, sent, streamed
+from mapserver.http.answers import Answer, Receive, Scope, Send, Stream, header, sent, streamed, unchanged
 from mapserver.http.features import FG_TYPES, GEOJSON, Page, one
 from mapserver.http.files import Files
 from mapserver.http.kept import Kept
@@ -26,8 +29,9 @@ from mapserver.http.links import base_url
 from mapserver.http.rights import Rights
 from mapserver.layer import Layer
 from mapserver.negotiation import language, profile, representation
-from mapserver.query import Caller, ItemQuery, ItemsQuery, feature_id, opened
+from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, feature_id, opened
 from mapserver.store import StoreError
+from mapserver.tilecache import Tile, TileCache
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MVT = "application/vnd.mapbox-vector-tile"
@@ -51,6 +55,8 @@ class Hot:
         self._settings, self._catalogue, self._store = house.settings, house.catalogue, house.store
         self._rights, self._files, self._behind = rights, files, Kept(behind)
         self._fetching = Fetching(house.store, encoder())
+        self._freshness = Freshness(house.catalogue, house.store)
+        self._tiles = TileCache() if house.settings.cache else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answering = self._answering(scope)
@@ -94,9 +100,20 @@ class Hot:
             return await self._files.file(query, caller, form, query.limit if "limit" in given else None, spoken)
         page = Page(query, f"{self._base(scope)}/collections/{layer.name}", given, _media_type(form, given, scope))
         if parameters.result_type(given) == "hits":
-            matched = await self._store.fetch(caller, statements.count(query, caller))
-            return page.hits(int(matched.value() or 0))
-        return page.answer(await self._fetching.page(query, caller))
+            counted = await self._store.fetch(caller, statements.count(query, caller))
+            return page.hits(int(counted.value() or 0))
+        tag = tagged(scope, layer, caller, await self._freshness.version(layer), form)
+        if tag and unchanged(scope, tag):
+            return Answer(200, media_type=page.media_type, tag=tag)
+        found, matched = await self._fetching.page(query, caller), await self._matched(query, caller)
+        return replace(page.answer(found, matched), tag=tag)
+
+    async def _matched(self, query: ItemsQuery, caller: Caller) -> int | None:
+        """How many features there are, for those who ask for one only: so clients (QGIS) learn the size of a layer."""
+        if query.limit > 1 or query.cursor is not None:
+            return None
+        counted = int((await self._store.fetch(caller, statements.probed(query, caller))).value() or 0)
+        return counted if counted <= statements.MOST_COUNTED else None
 
     async def _item(self, scope: Scope) -> Answer | None:
         given = parameters_of(scope)
@@ -120,8 +137,20 @@ class Hot:
         query = parameters.tile(layer, caller, given, (z, y, x))
         if query is None or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
             raise NotFound("tile", f"{layer.name} has no tile {z[:20]}/{y[:20]}/{x[:20]} in {MATRIX_SET}")
-        body = await self._fetching.tile(query, caller)
-        return Answer(200, body, MVT) if body else Answer(204)
+        version = await self._freshness.version(layer)
+        tag = tagged(scope, layer, caller, version, "mvt")
+        if tag and unchanged(scope, tag):
+            return Answer(200, media_type=MVT, tag=tag)
+        tile = await self._kept_tile(query, caller, version, whole=given.keys() <= {"f"})
+        return Answer(200, tile.content, MVT, tag=tag, packed=tile.packed) if tile.content else Answer(204)
+
+    async def _kept_tile(self, query: TileQuery, caller: Caller, version: str | None, *, whole: bool) -> Tile:
+        """A tile, kept by its layer's version. whole: nothing of the layer is left out by filters."""
+        if self._tiles is None or version is None or not whole:
+            return Tile("", await self._fetching.tile(query, caller))
+        key = (query.layer.name, caller.rights_class, query.z, query.x, query.y)
+        kept = self._tiles.get(key, version)
+        return kept or self._tiles.keep(key, Tile(version, await self._fetching.tile(query, caller)))
 
     async def _asked(self, scope: Scope) -> tuple[Layer, Caller]:
         """The layer that the path names and the caller, who may see it."""
@@ -152,6 +181,20 @@ def _media_type(form: str, given: Mapping[str, str], scope: Scope) -> str:
         return GEOJSON
     accepted = header(scope, b"accept") or ""
     return next((own for own in FG_TYPES if own in accepted), GEOJSON)
+
+
+def tagged(scope: Scope, layer: Layer, caller: Caller, version: str | None, form: str) -> str:
+    """The ETag of an answer, known before it: the version, whose eyes see it, and the question; empty without one."""
+    if version is None:
+        return ""
+    asked = (version, _described(layer), caller.rights_class, form, header(scope, b"host"), scope["path"])
+    return digest(repr((*asked, scope["query_string"])).encode())
+
+
+@lru_cache(256)
+def _described(layer: Layer) -> str:
+    """What the layer's file says, in short: another description is another answer."""
+    return digest(f"{__version__} {replace(layer, folder=Path())!r}".encode())
 
 
 def visible_layer(catalogue: Catalogue, name: str, caller: Caller) -> Layer:

@@ -294,7 +294,10 @@ def _get(reader: Reader, tag: str, name: str, summary: str, content: Document, *
         "parameters": [_reference(parameter) for parameter in names],
         "responses": {
             "200": {"description": reader.choose("Được", "Success"), "content": content},
+            "206": {"description": reader.choose("Một khoảng byte", "A range of it")},
             "304": {"description": reader.choose("Không đổi", "Not modified")},
+            "414": {"description": reader.choose("Địa chỉ quá dài", "The address is too long")},
+            "416": {"description": reader.choose("Không có khoảng byte này", "No such range")},
             **{status: _problem(status) for status in ("400", "401", "403", "404", "406", "413", "500", "503")},
         },
     }

@@ -119,10 +119,11 @@ def _operation(reader: Reader, tag: str, name: str, summary: str, content: Docum
     statuses = ("400", "401", "403", "404", "406", "413", "415", "422", "500", "503")
     success: Document = {"description": reader.choose("Được", "Success"), "content": content}
     problems = {status: {"$ref": f"#/components/responses/{PROBLEMS[status]}"} for status in statuses}
+    long: Document = {"description": reader.choose("Địa chỉ quá dài", "The address is too long")}
     return {
         "tags": [tag],
         "operationId": name,
         "summary": summary,
         "parameters": [*parameters],
-        "responses": {"200": success, **problems},
+        "responses": {"200": success, "414": long, **problems},
     }
