@@ -32,15 +32,16 @@ check: ## The quick part: format, lint, types, floors, generated files
 units: ## The tests, on two cores
 	$(PYTEST) -n 2 --dist loadfile
 
-conformance: setup ## The checks of the standards, in full
-	CITYMAP_LONG=1 $(PYTEST) tests/test_ogc_doors.py tests/test_documents.py tests/test_openapi.py tests/test_items.py \
-		tests/test_writing.py tests/test_features.py tests/test_clients.py
+conformance: setup ## The checks of the standards, in full, and their totals
+	CITYMAP_LONG=1 $(PYTEST) tests/conformance tests/test_ogc_doors.py tests/test_documents.py tests/test_openapi.py \
+		tests/test_items.py tests/test_writing.py tests/test_features.py tests/test_clients.py -n 2 --dist loadfile -o timeout=3600
 
-fuzz: setup ## Requests and files made to break the server, in full
-	CITYMAP_LONG=1 $(PYTEST) tests/test_attack.py tests/test_bad_input.py tests/test_cql2.py tests/test_parameters.py
+fuzz: setup ## Requests and files made to break the server, in full, and their totals
+	CITYMAP_LONG=1 $(PYTEST) tests/test_fuzz_api.py tests/test_attack.py tests/test_bad_input.py tests/test_cql2.py \
+		tests/test_parameters.py -o timeout=3600
 
-bench: setup ## Measure beside ogr2ogr, and write docs/ingest-speed.md
-	for benchmark in benchmarks/*.py; do .venv/bin/python "$$benchmark" || exit 1; done
+bench: setup ## Measure beside ogr2ogr and beside peers, and write what docs/ says of speed
+	for benchmark in load demo peers; do .venv/bin/python "benchmarks/$$benchmark.py" || exit 1; done
 
 real: setup ## The real input, whole (CITYMAP_REAL_DATA, default ../shared/data)
 	$(PYTEST) -m real

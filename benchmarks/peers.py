@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def _tables(cluster: Cluster, rows: int) -> str:
     with psycopg.connect(cluster.dsn(OWNER, "postgres"), autocommit=True) as conn:
         if conn.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
             print(f"making {rows:,} addresses and what goes with them", flush=True)
+            conn.execute(f"DROP DATABASE IF EXISTS {name}_unfinished WITH (FORCE)".encode())
             conn.execute(f"CREATE DATABASE {name}_unfinished".encode())
             dataset.made(cluster.dsn(OWNER, f"{name}_unfinished"), rows)
             conn.execute(f"ALTER DATABASE {name}_unfinished RENAME TO {name}".encode())
@@ -147,6 +149,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=settings().data.resolve() / "bench")
     parser.add_argument("--page", type=Path, default=PAGE)
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that no server is left behind
     home = folder(chosen.home)
     installed(home)
     cluster = Cluster(home)

@@ -15,7 +15,7 @@ rows, names = [*figures], list(dict.fromkeys(name for row in figures.values() fo
 picture, axes = plt.subplots(figsize=(9, 0.32 * len(rows) + 1.2))
 greys = iter(("#8d8d8d", "#b08968", "#6a994e", "#9d7fb5", "#c9a227"))
 for name in names:
-    colour, mark = MARKS.get(name, (next(greys), "."))
+    colour, mark = MARKS[name] if name in MARKS else (next(greys), ".")
     places = [(figures[row][name], place) for place, row in enumerate(rows) if name in figures[row]]
     size = 55 if name in MARKS else 30
     axes.scatter(*zip(*places, strict=True), s=size, color=colour, marker=mark, label=name, zorder=3)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from mapserver.settings import ROOT
 
 HERE = Path(__file__).parent
 PORT = 8840
-START_S = 90
+START_S = 300
 WEB = ["uvicorn", "uvloop", "httptools"]
 ENVIRONMENTS = {
     "pygeoapi": ["pygeoapi", "psycopg2-binary", "sqlalchemy>2", "geoalchemy2", "pygeofilter[backend-sqlalchemy]",
@@ -95,6 +96,9 @@ def running(ground: Ground, wanted: list[str]) -> Iterator[list[Server]]:
 
 @contextmanager
 def _server(ground: Ground, name: str, port: int) -> Iterator[Server]:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            sys.exit(f"somebody listens on port {port}; what {name} answers there would not be its own")
     base = f"http://127.0.0.1:{port}"
     command, environment, folder, dialect = LAUNCHES[name](ground, port, base)
     with (ground.home / f"{name}.log").open("w") as log:
@@ -126,7 +130,7 @@ def _answers(name: str, process: subprocess.Popen[bytes], dialect: Dialect) -> N
         finally:
             client.close()
         time.sleep(0.2)
-    sys.exit(f"{name} does not answer at {url.geturl()}; see its log in {HERE}")
+    sys.exit(f"{name} does not answer at {url.geturl()}; see {name}.log in the folder of the benchmark")
 
 
 Launch = tuple[list[str], dict[str, str], Path, Dialect]

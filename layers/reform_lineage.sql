@@ -10,11 +10,10 @@ SELECT link.from_uid * 1000000 + link.to_uid AS id,
        origin.name || ' → ' || heir.name AS title,
        link.kind,
        link.clause,
-       CASE WHEN NOT link.unchanged THEN ST_MakeLine(
-           coalesce(one.inside, one.point), coalesce(other.point, other.inside)
-       ) END AS geom
+       ST_MakeLine(coalesce(one.inside, one.point), coalesce(other.point, other.inside)) AS geom
 FROM citymap.area_link AS link
 JOIN citymap.area AS origin ON origin.uid = link.from_uid
 JOIN citymap.area AS heir ON heir.uid = link.to_uid
 JOIN place AS one ON one.uid = link.from_uid
 JOIN place AS other ON other.uid = link.to_uid
+WHERE NOT link.unchanged

@@ -95,14 +95,23 @@ def _on(text: str | None) -> date | None:
     return read.first if read else None
 
 
-def aggregate(query: AggregateQuery) -> Statement:
-    """Rows (ward, code, first day of the step, amount); ward is null for what lies in none."""
+def by_place(query: AggregateQuery, day: date) -> Statement:
+    """One row when the layer is counted by place on the boundaries that end with a day."""
+    sql = "SELECT 'yes' FROM citymap.area_count WHERE layer = $1::text AND on_day = $2::date"
+    return Statement(sql, (query.layer.name.encode(), day.isoformat().encode()))
+
+
+def aggregate(query: AggregateQuery, day: date | None = None) -> Statement:
+    """Rows (unit, code, first day of the step, amount); the unit is null for what lies in none.
+
+    day: the last day of earlier boundaries, counted by place; None counts by the wards of today."""
     arguments = Arguments()
     conditions = [
         f"layer = {arguments.add(query.layer.name, 'text')}",
         f"measure = {arguments.add(query.value.name if query.value else tallies.COUNT, 'text')}",
         f"dim = {arguments.add(query.code.name if query.code else tallies.TOTAL, 'text')}",
     ]
+    conditions.append(f"on_day = {arguments.add(day, 'date')}" if day else "on_day IS NULL")
     if query.interval is not None:
         conditions += _within(query.interval, arguments)
     moment = f"date_trunc('{query.step}', day)::date::text" if query.step else "NULL"

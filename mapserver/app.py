@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from mapserver import ogc, statements, viewer
 from mapserver.catalogue import Catalogue, catalogue
 from mapserver.errors import BadQuery, CityMapError, MethodNotAllowed, NotFound, NotReady
-from mapserver.http import changes, problems, writing
+from mapserver.http import changes, problems, search, writing
 from mapserver.http.answers import ALWAYS, VARY
 from mapserver.http.files import Files
 from mapserver.http.hot import App, Hot
@@ -81,6 +81,7 @@ def _behind(house: House, app_dsn: str) -> FastAPI:
     app.include_router(ogc.routes(house))
     app.include_router(desk.routes())
     app.include_router(changes.Changes(house).routes())
+    app.include_router(search.Search(house).routes())
     for route in viewer.routes(house.settings):
         app.router.routes.append(route)
     return app

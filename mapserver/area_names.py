@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -54,6 +55,8 @@ class Called:
     kinds: tuple[str, ...]
     bare: str
     parent: str
+    marked: str = ""
+    """The bare name with its marks, where the name was written with marks: Thanh An is not Thạnh An."""
 
 
 def called(name: str, parent: str | None = None) -> Called:
@@ -62,7 +65,8 @@ def called(name: str, parent: str | None = None) -> Called:
     prefix = _PREFIX.match(first)
     kinds = _KINDS.get(folded(prefix.group()), ()) if prefix else ()
     bare = first[prefix.end() :] if prefix else first
-    return Called(kinds, _bare(bare), _parent(parent or (rest[0] if rest else "")))
+    marked = "" if name.isascii() else " ".join(unicodedata.normalize("NFC", bare).casefold().split())
+    return Called(kinds, _bare(bare), _parent(parent or (rest[0] if rest else "")), marked)
 
 
 def _bare(text: str) -> str:
@@ -157,6 +161,8 @@ def _fitting(asked: Called, known: Iterable[tuple[Called, Area]], *, strict: boo
     if asked.kinds:
         same = [one for one in found if one[1].kind in asked.kinds]
         found = same if same or strict else found
+    if len(found) > 1 and asked.marked:
+        found = [one for one in found if one[0].marked == asked.marked] or found
     return [unit for _, unit in found]
 
 

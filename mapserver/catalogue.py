@@ -89,7 +89,11 @@ class TilesFile(_Strict):
     min_zoom: Annotated[int, Field(ge=0, le=22)] = 0
     max_zoom: Annotated[int, Field(ge=0, le=22)] = 16
     columns: tuple[str, ...] | None = None
-    rank: str | None = None
+    rank: Annotated[str | None, Field(description="Its higher values are kept first in a thinned tile")] = None
+    whole_from: Annotated[
+        int | None,
+        Field(ge=0, le=22, description="Zoom from which on a tile holds everything; below, it may be thinned"),
+    ] = None
 
 
 class LayerFile(_Strict):
@@ -248,7 +252,7 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         if_match=raw.if_match,
         history=raw.history,
         access=_access(raw.access),
-        tiles=Tiles(raw.tiles.min_zoom, raw.tiles.max_zoom, raw.tiles.columns, raw.tiles.rank),
+        tiles=Tiles(raw.tiles.min_zoom, raw.tiles.max_zoom, raw.tiles.columns, raw.tiles.rank, raw.tiles.whole_from),
         sql=sql,
         reads=frozenset(READ.findall(sql)),
         existing=_existing(raw.table),
@@ -301,7 +305,9 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
         yield problem("key", f"the key column {layer.key} must be `required: true`")
     if layer.time in names and names[layer.time or ""].type not in ("date", "datetime"):
         yield problem("time", f"the time column {layer.time} must be a date or a datetime")
-    if layer.until in names and {getattr(names.get(name or ""), "type", "") for name in (layer.time, layer.until)} != {"date"}:
+    if layer.until in names and {getattr(names.get(name or ""), "type", "") for name in (layer.time, layer.until)} != {
+        "date"
+    }:
         yield problem("until", "goes with `time`, and both columns are dates")
     for name in layer.tiles.columns or ():
         if name not in names:

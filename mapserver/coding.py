@@ -85,6 +85,13 @@ def etag(tag: str, coded: Coding) -> str:
     return f'"{tag}"' if coded == "identity" else f'"{tag}-{coded}"'
 
 
+def named(if_none_match: str | None, tag: str) -> str | None:
+    """The tag by which a client's `If-None-Match` names this representation, in any coding."""
+    known = {etag(tag, coded) for coded in ("identity", *ONCE)}
+    sent = (each.strip().removeprefix("W/") for each in (if_none_match or "").split(","))
+    return next((each for each in sent if each in known), None)
+
+
 def matches(if_none_match: str | None, tag: str) -> bool:
     """Whether a client's `If-None-Match` names this representation, in any coding."""
     if if_none_match is None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import crs, existing, history, tables, tallies, versions
+from mapserver import crs, existing, history, names, tables, tallies, versions
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
 from mapserver.datafolder import held, holder, wait_for_commands
@@ -29,7 +29,7 @@ from mapserver.systems.areas import defaults
 
 LOADER, CALLERS = tables.LOADER, (tables.READER, tables.INSIDER, tables.CLERK)
 SCHEMAS = ("citymap", tables.SCHEMA, history.SCHEMA, "staging")
-EXTENSIONS = ("postgis", "unaccent")
+EXTENSIONS = ("postgis", "unaccent", "pg_trgm")
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x6369_7479
 """Two servers on one foreign database make it ready one after the other."""
@@ -307,8 +307,8 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
 
 
 def _followed(layer: Layer) -> list[str]:
-    """What is kept up beside a layer's table as that changes: its history, its counts by ward, its version."""
-    return [*history.follow(layer), *tallies.follow(layer), *versions.follow(layer)]
+    """What is kept up beside a layer's table as that changes: history, counts by ward, version, index of names."""
+    return [*history.follow(layer), *tallies.follow(layer), *versions.follow(layer), *names.follow(layer)]
 
 
 def _fingerprint(catalogue: Catalogue) -> str:

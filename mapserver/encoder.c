@@ -485,6 +485,9 @@ char *encoder_geojson(const void *result, const Libpq *pq, const char *kinds, co
 
 void encoder_free(void *bytes) { free(bytes); }
 
+/* Rises with every change of what a caller gives or gets: a library built of older source is not called. */
+int encoder_version(void) { return 2; }
+
 /* ---- vector tiles (Mapbox Vector Tile 2.1) ---- */
 
 enum { EXTENT = 4096 };
@@ -544,7 +547,9 @@ typedef struct {
 
 typedef struct {
     double scale, left, top, low, high; /* low, high: the clipping box, in units of the tile */
-    int mercator;
+    double grid;                        /* places are rounded to multiples of this many units: 1 for the whole truth */
+    int mercator, cells;                /* of a grid that is coarser: how many there are across the tile */
+    char *taken;                        /* cells that have a feature which is no larger than one */
     Buffer features, values, geometry, tags, scratch;
     Points ring, clipped;
     Slot *slots;
@@ -565,12 +570,21 @@ static inline Point placed(const Tile *tile, double x, double y) {
     return (Point){(x + 180) * (1 / 360.0) * tile->scale - tile->left, down * tile->scale - tile->top};
 }
 
+static const double FARTHEST = 1e9;
+/* Nothing on earth is farther out, in degrees or in metres; sums of what is nearer are exact enough. */
+
+static int is_near(const double place[3]) { return fabs(place[0]) <= FARTHEST && fabs(place[1]) <= FARTHEST; }
+
 static void take_ring(Tile *tile, Ewkb *in, int closed) {
     double place[3];
     tile->ring.count = 0;
     for (uint32_t left = take_points(in); left; left--) {
         take_place(in, place);
-        if (!isfinite(place[0]) || !isfinite(place[1])) in->failed = 1;
+        if (!is_near(place)) {
+            in->failed = 1;
+            tile->ring.count = 0;
+            return;
+        }
         if (!(closed && left == 1)) add(&tile->ring, placed(tile, place[0], place[1]));
     }
 }
@@ -587,10 +601,10 @@ static void put_step(Tile *tile, int64_t x, int64_t y) {
 }
 
 /* Rounds to the grid, and leaves out what tells nothing: points that repeat, and points on a straight way. */
-static void to_grid(Points *points, int closed) {
+static void to_grid(Points *points, int closed, double grid) {
     size_t kept = 0;
     for (size_t i = 0; i < points->count; i++) {
-        Point p = {rint(points->at[i].x), rint(points->at[i].y)};
+        Point p = {rint(points->at[i].x / grid) * grid, rint(points->at[i].y / grid) * grid};
         if (kept && p.x == points->at[kept - 1].x && p.y == points->at[kept - 1].y) continue;
         if (kept > 1) {
             Point a = points->at[kept - 2], b = points->at[kept - 1];
@@ -607,7 +621,7 @@ static void to_grid(Points *points, int closed) {
 static int64_t whole(double value) { return (int64_t)value; }
 
 static int put_line(Tile *tile, Points *points) {
-    to_grid(points, 0);
+    to_grid(points, 0, tile->grid);
     if (points->count < 2) return 0;
     put_command(tile, 1, 1);
     put_step(tile, whole(points->at[0].x), whole(points->at[0].y));
@@ -707,7 +721,7 @@ static int put_ring(Tile *tile, int exterior) {
             tile->clipped = other;
         }
     Points *ring = &tile->ring;
-    to_grid(ring, 1);
+    to_grid(ring, 1, tile->grid);
     double area = ring->count > 2 ? doubled_area(ring) : 0;
     if (area == 0) return 0;
     int turn = (area > 0) != exterior;
@@ -723,6 +737,29 @@ static int put_ring(Tile *tile, int exterior) {
     return 1;
 }
 
+/* Whether something small at this place may stand: on a coarse grid, the first in its cell, and nothing after it. */
+static int has_room(Tile *tile, double x, double y) {
+    if (!tile->taken) return 1;
+    int column = (int)((x - tile->low) / tile->grid), row = (int)((y - tile->low) / tile->grid);
+    if (column < 0 || row < 0 || column >= tile->cells || row >= tile->cells) return 1;
+    char *cell = tile->taken + (size_t)row * (size_t)tile->cells + (size_t)column;
+    return *cell ? 0 : (*cell = 1);
+}
+
+/* Whether what stands in `ring` is larger than a cell, or the first of its cell. */
+static int is_seen(Tile *tile) {
+    if (!tile->taken || !tile->ring.count) return 1;
+    double west = INFINITY, east = -INFINITY, north = INFINITY, south = -INFINITY;
+    for (size_t i = 0; i < tile->ring.count; i++) {
+        Point p = tile->ring.at[i];
+        west = p.x < west ? p.x : west;
+        east = p.x > east ? p.x : east;
+        north = p.y < north ? p.y : north;
+        south = p.y > south ? p.y : south;
+    }
+    return east - west >= tile->grid || south - north >= tile->grid || has_room(tile, west, north);
+}
+
 /* Writes the commands of a geometry; 1 point, 2 line, 3 polygon, 0 when nothing of it is in the tile. */
 static int put_shape(Tile *tile, Ewkb *in, uint32_t type) {
     int any = 0;
@@ -736,12 +773,12 @@ static int put_shape(Tile *tile, Ewkb *in, uint32_t type) {
         int outer = 0;
         for (uint32_t i = 0; i < rings && !in->failed; i++) {
             take_ring(tile, in, 1);
-            if (i == 0) any = outer = put_ring(tile, 1);
+            if (i == 0) any = outer = is_seen(tile) && put_ring(tile, 1);
             else if (outer) put_ring(tile, 0);
         }
     } else if (type == 2) {
         take_ring(tile, in, 0);
-        int where = outside_box(tile, &tile->ring);
+        int where = is_seen(tile) ? outside_box(tile, &tile->ring) : 2;
         any = where == 2 ? 0 : where == 1 ? put_clipped_line(tile) : put_line(tile, &tile->ring);
     }
     return any ? (int)(type > 3 ? type - 3 : type) : 0;
@@ -759,13 +796,14 @@ static int put_points(Tile *tile, Ewkb *in, uint32_t type) {
             return 0;
         }
         take_place(in, place);
-        if (!isfinite(place[0]) || !isfinite(place[1])) {
+        if (!is_near(place)) {
             in->failed = 1;
             return 0;
         }
         Point p = placed(tile, place[0], place[1]);
         p = (Point){rint(p.x), rint(p.y)};
-        if (p.x >= tile->low && p.x <= tile->high && p.y >= tile->low && p.y <= tile->high) add(&tile->clipped, p);
+        int inside = p.x >= tile->low && p.x <= tile->high && p.y >= tile->low && p.y <= tile->high;
+        if (inside && has_room(tile, p.x, p.y)) add(&tile->clipped, p);
     }
     if (!tile->clipped.count) return 0;
     put_command(tile, 1, (uint32_t)tile->clipped.count);
@@ -923,17 +961,23 @@ static void put_layer(Buffer *out, const Tile *tile, const Shape *shape, const c
     free(layer.bytes);
 }
 
-/* One layer of a tile out of all rows of a result, its geometries in degrees or in EPSG:3857. Its bytes (none when
+/* One layer of a tile out of the rows of a result, its geometries in degrees or in EPSG:3857. grid: 1, or more for a
+ * thinned tile: shapes on a coarser grid, one small thing in each cell of it. most: bytes at which features end. Its bytes (none when
  * nothing is in the tile; to be freed with encoder_free), or NULL when SQL has to do it. */
 char *encoder_tile(const void *result, const Libpq *pq, const char *kinds, const char *keys, const char *name, int z,
-                   int x, int y, int buffer, int mercator, size_t *length) {
+                   int x, int y, int buffer, int mercator, int grid, size_t most, size_t *length) {
     Shape shape;
-    if (!shape_of(&shape, kinds, keys) || shape.geometry < 0 || pq->nfields(result) < shape.count) return NULL;
+    if (grid < 1 || grid > EXTENT || !shape_of(&shape, kinds, keys) || shape.geometry < 0 || pq->nfields(result) < shape.count) return NULL;
     double side = ldexp(1, z) * EXTENT;
     Tile tile = {.scale = mercator ? side / (2 * EDGE) : side, .left = (double)x * EXTENT, .top = (double)y * EXTENT,
-                 .low = -buffer, .high = EXTENT + buffer, .mercator = mercator};
+                 .low = -buffer, .high = EXTENT + buffer, .mercator = mercator, .grid = grid};
+    if (grid > 1) {
+        tile.cells = (EXTENT + 2 * buffer) / grid + 1;
+        tile.taken = calloc((size_t)tile.cells, (size_t)tile.cells);
+        tile.failed = !tile.taken;
+    }
     int rows = pq->ntuples(result);
-    for (int row = 0; row < rows && !tile.failed; row++) {
+    for (int row = 0; row < rows && !tile.failed && tile.features.length + tile.values.length < most; row++) {
         put_tile_feature(&tile, &shape, pq, result, row);
         tile.failed |= tile.features.failed | tile.values.failed | tile.geometry.failed | tile.tags.failed |
                        tile.scratch.failed | tile.ring.failed | tile.clipped.failed;
@@ -942,7 +986,7 @@ char *encoder_tile(const void *result, const Libpq *pq, const char *kinds, const
     reserve(&out, 1);
     if (!tile.failed && tile.features.length) put_layer(&out, &tile, &shape, name);
     free(tile.features.bytes), free(tile.values.bytes), free(tile.geometry.bytes), free(tile.tags.bytes);
-    free(tile.scratch.bytes), free(tile.ring.at), free(tile.clipped.at), free(tile.slots);
+    free(tile.scratch.bytes), free(tile.ring.at), free(tile.clipped.at), free(tile.slots), free(tile.taken);
     if (tile.failed || out.failed) {
         free(out.bytes);
         return NULL;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,22 @@ from mapserver.rowstatements import Shape
 from mapserver.store import Rows
 
 BUILT = Path(sys.prefix) / "lib" / "citymap-encoder.so"
+VERSION = 2
+"""The library's, as encoder.c says it; one that was built before is left alone."""
 _LIBPQ = ("PQntuples", "PQnfields", "PQgetvalue", "PQgetlength", "PQgetisnull")
 _SIZE = ctypes.c_size_t
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """How a tile is thinned. grid: units that places are rounded to, and that one small feature has to itself;
+    most: bytes at which features end."""
+
+    grid: int
+    most: int
+
+
+WHOLE = Thinned(1, 2**62)
 
 
 class _Libpq(ctypes.Structure):
@@ -34,7 +49,7 @@ class Encoder:
         pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
         given: list[Any] = [pointer, ctypes.POINTER(_Libpq), text, text]
         self._geojson.argtypes = [*given, *[number] * 4, _SIZE, ctypes.POINTER(_SIZE), ctypes.POINTER(number)]
-        self._tile.argtypes = [*given, text, *[number] * 5, ctypes.POINTER(_SIZE)]
+        self._tile.argtypes = [*given, text, *[number] * 6, _SIZE, ctypes.POINTER(_SIZE)]
         self._geojson.restype = self._tile.restype = pointer
         self._free.argtypes, self._free.restype = [pointer], None
 
@@ -52,13 +67,21 @@ class Encoder:
         return None if found is None else (self._taken(found, length), kept.value)
 
     def tile(
-        self, rows: Rows, shape: Shape, name: str, zxy: tuple[int, int, int], *, buffer: int, mercator: bool
+        self,
+        rows: Rows,
+        shape: Shape,
+        name: str,
+        zxy: tuple[int, int, int],
+        *,
+        buffer: int,
+        mercator: bool,
+        thinned: Thinned = WHOLE,
     ) -> bytes | None:
-        """All rows as the one layer of a vector tile; empty when nothing is in it, None when it refuses."""
+        """The rows as the one layer of a vector tile; empty when nothing is in it, None when it refuses."""
         length = _SIZE()
         found = self._tile(
             rows.address, self._pointer, shape.kinds, shape.keys, name.encode(), *zxy, buffer, mercator,
-            ctypes.byref(length),
+            thinned.grid, thinned.most, ctypes.byref(length),
         )  # fmt: skip
         return None if found is None else self._taken(found, length)
 
@@ -75,7 +98,8 @@ def encoder(built: Path = BUILT) -> Encoder | None:
     if libpq is None or not built.exists():
         return None
     try:
-        return Encoder(ctypes.CDLL(str(built)), libpq)
+        library = ctypes.CDLL(str(built))
+        return Encoder(library, libpq) if library.encoder_version() == VERSION else None
     except (OSError, AttributeError):
         return None
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from mapserver import rowstatements, statements
 from mapserver.crs import WEB_MERCATOR, Crs
-from mapserver.encoder import Encoder
+from mapserver.encoder import WHOLE, Encoder, Thinned
 from mapserver.query import MAX_BODY_BYTES, Caller, ItemQuery, ItemsQuery, TileQuery
 from mapserver.rowstatements import Shape
 from mapserver.statements import DEGREE_DECIMALS, METRE_DECIMALS, TILE_BUFFER
@@ -17,6 +17,12 @@ from mapserver.store import Rows, Store
 
 PLAIN = "rfc7946"
 """The profile that the encoder writes."""
+
+
+MOST_TILE_BYTES = 500_000
+"""A thinned tile is no larger."""
+GRIDS = (4, 8, 16, 32, 64, 128)
+"""Grids on which a tile is thinned, in units of 4096: tried in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,20 @@ class Fetching:
         if self._encoder is not None and rowstatements.can_tile(query.layer):
             question = rowstatements.tile(query, caller)
             rows = await self._store.fetch(caller, question.statement)
-            zxy, mercator = (query.z, query.x, query.y), query.layer.srid == WEB_MERCATOR.srid
-            made = self._encoder.tile(
-                rows, question.shape, query.layer.name, zxy, buffer=TILE_BUFFER, mercator=mercator
-            )
+            made = _tile(self._encoder, query, rows, question.shape)
             if made is not None:
                 return made
         return (await self._store.fetch(caller, statements.tile(query, caller))).value() or b""
+
+
+def _tile(encoder: Encoder, query: TileQuery, rows: Rows, shape: Shape) -> bytes | None:
+    """The whole tile, or, where the layer allows it and it would be too large, the finest thinned one that is not."""
+    layer, zxy, mercator = query.layer, (query.z, query.x, query.y), query.layer.srid == WEB_MERCATOR.srid
+    for thinned in (WHOLE, *(Thinned(grid, MOST_TILE_BYTES) for grid in GRIDS)):
+        made = encoder.tile(rows, shape, layer.name, zxy, buffer=TILE_BUFFER, mercator=mercator, thinned=thinned)
+        if made is None or len(made) <= MOST_TILE_BYTES or query.z >= layer.tiles.whole_zoom:
+            return made
+    return made
 
 
 def fitting(features: list[bytes], most: int = MAX_BODY_BYTES) -> list[bytes]:

@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from email.utils import formatdate
 
 from mapserver.catalogue import Catalogue
 from mapserver.errors import Busy, NotReady
@@ -28,21 +29,31 @@ class Freshness:
 
     def __init__(self, catalogue: Catalogue, store: Store) -> None:
         self._catalogue, self._store = catalogue, store
-        self._versions: Mapping[str, str] = {}
+        self._versions: Mapping[str, tuple[str, int]] = {}
         self._bases: dict[str, frozenset[str] | None] | None = None
         self._looked = 0.0
         self._looking = asyncio.Lock()
 
     async def version(self, layer: Layer) -> str | None:
         """The layer's version; None when it has none, or nobody can say."""
+        known = await self._of(layer)
+        return ".".join(number for number, _ in known) if known else None
+
+    async def changed(self, layer: Layer) -> dict[str, str]:
+        """When the layer was changed last, as a header; nothing where nobody can say."""
+        known = await self._of(layer)
+        return {"last-modified": formatdate(max(at for _, at in known), usegmt=True)} if known else {}
+
+    async def _of(self, layer: Layer) -> list[tuple[str, int]]:
+        """(version, second of the newest change) of every table that the layer is made of; none where one has none."""
         if layer.existing is not None:
-            return None
+            return []
         if time.monotonic() - self._looked > LOOK_S:
             await self._look()
         bases = (self._bases or {}).get(layer.name)
         if not bases or not bases <= self._versions.keys():
-            return None
-        return ".".join(self._versions[name] for name in sorted(bases))
+            return []
+        return [self._versions[name] for name in sorted(bases)]
 
     async def _look(self) -> None:
         async with self._looking:
@@ -53,7 +64,9 @@ class Freshness:
                 if self._bases is None:
                     self._bases = await self._known_bases()
                 rows = await self._store.fetch(ANYONE, VERSIONS)
-                self._versions = {(name or b"").decode(): (number or b"").decode() for name, number in rows}
+                self._versions = {
+                    (name or b"").decode(): ((number or b"").decode(), int(at or 0)) for name, number, at in rows
+                }
                 self._looked = asked
             except (StoreError, Busy, NotReady):
                 self._versions = {}

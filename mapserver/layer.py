@@ -126,6 +126,12 @@ class Tiles:
     columns: tuple[str, ...] | None = None
     rank: str | None = None
     """Column whose higher values are kept first where a tile would hold too much."""
+    whole_from: int | None = None
+    """Zoom from which on a tile holds everything, however large; None means the last one."""
+
+    @property
+    def whole_zoom(self) -> int:
+        return self.max_zoom if self.whole_from is None else self.whole_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ import numpy as np
 import rasterio
 from rasterio.errors import RasterioIOError
 from rasterio.warp import transform_bounds
-from rio_tiler.errors import TileOutsideBounds
-from rio_tiler.io import Reader
 
 from mapserver.errors import NotReady
 from mapserver.layer import Layer
@@ -66,6 +64,9 @@ def picture(file: Path, zxy: tuple[int, int, int], colours: tuple[str, ...]) -> 
     """A 256 × 256 PNG of the first band in WebMercatorQuad; None where the raster has no cell.
 
     colours: two or more, `#rrggbb`, from low to high. Raises NotReady when the file cannot be read."""
+    from rio_tiler.errors import TileOutsideBounds  # late: it starts in seconds, and a city may have no raster
+    from rio_tiler.io import Reader  # as above
+
     z, x, y = zxy
     try:
         span = stretch(file, file.stat().st_mtime_ns)
@@ -94,6 +95,8 @@ def ramp(colours: tuple[str, ...]) -> dict[int, tuple[int, int, int, int]]:
 @lru_cache(maxsize=64)
 def stretch(file: Path, modified_ns: int) -> tuple[float, float]:
     """The values between which nearly all cells lie (2nd and 98th percentile), kept while the file is the same one."""
+    from rio_tiler.io import Reader  # late, as above
+
     del modified_ns
     with Reader(str(file)) as source:
         band = source.statistics(max_size=512)["b1"]

@@ -62,7 +62,9 @@ def tile(query: TileQuery, caller: Caller) -> Question:
     box = f"geom && ST_MakeEnvelope({', '.join(edges)}, {layer.srid})"
     met = " AND ".join([box, *statements.attributes(query, caller, arguments)])
     what = ", ".join(["id", *(_plain(column) for column in columns), "geom"])
-    sql = f"SELECT {what} FROM {statements.source(query)} WHERE {met}"
+    best = quoted(layer.tiles.rank) if layer.tiles.rank and query.z < layer.tiles.whole_zoom else None
+    order = f" ORDER BY {best} DESC NULLS LAST, id" if best else ""
+    sql = f"SELECT {what} FROM {statements.source(query)} WHERE {met}{order}"
     kinds = "".join(KINDS.get(column.type, "f") for column in columns)
     keys = b"".join(f"{name}\0".encode() for name in ("", *(column.name for column in columns), ""))
     return Question(Statement(sql, tuple(arguments.values)), Shape(f"I{kinds}G".encode(), keys))

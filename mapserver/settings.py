@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field("", validation_alias="CITYMAP_HOSTS")
     """Further host names, separated by commas, that links may be built on when a request names them."""
     cache: bool = Field(True, validation_alias="CITYMAP_CACHE")
-    """`off` keeps no body and no tile between requests."""
+    """`off` keeps no features and no tile between requests; documents are kept for a second either way."""
     log: str = Field("info", validation_alias="CITYMAP_LOG", pattern="^(debug|info|warning|error)$")
     """Least level that is logged."""
 

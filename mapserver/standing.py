@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from mapserver import history, tables, tallies, versions
+from mapserver import history, names, tables, tallies, versions
 from mapserver.catalogue import Catalogue
 from mapserver.errors import BadLoad
 from mapserver.layer import Layer
@@ -35,7 +35,7 @@ def stand(conn: Connection, catalogue: Catalogue, layer: Layer, staged: str) -> 
         run(conn, f"ALTER TABLE {tables.SCHEMA}.{quoted(before(layer))} SET SCHEMA {STAGING}")
     rename(conn, STAGING, staged, layer.name)
     run(conn, f"ALTER TABLE {STAGING}.{quoted(layer.name)} SET SCHEMA {tables.SCHEMA}", *tables.grants(layer))
-    run(conn, *history.follow(layer), *tallies.follow(layer), *versions.follow(layer))
+    run(conn, *history.follow(layer), *tallies.follow(layer), *versions.follow(layer), *names.follow(layer))
     for view in views:
         run(conn, *tables.view(view), *tables.grants(view))
 

@@ -168,8 +168,11 @@ def token(digest: str) -> Statement:
     )
 
 
-VERSIONS = Statement("SELECT layer, sum(number)::text FROM citymap.change GROUP BY layer")
-"""(layer, version): see versions.py."""
+VERSIONS = Statement(
+    "SELECT layer, sum(number)::text, floor(extract(epoch FROM max(at)))::bigint::text"
+    " FROM citymap.change GROUP BY layer"
+)
+"""(layer, version, second of its newest change): see versions.py."""
 
 DEPENDENCIES = Statement(
     """

@@ -242,6 +242,7 @@ def _card(layer: Layer, fragment: FragmentFile, reading: Reading) -> dict[str, J
         "clickable": fragment.clickable,
         "minzoom": max(layer.tiles.min_zoom, min(starts)),
         "name": layer.name_column,
+        "time": layer.by_name[layer.time].type if layer.time else None,
         "legend": [reading.of(swatch.model_dump(exclude_none=True)) for swatch in fragment.legend],
     }
 

@@ -4,31 +4,10 @@ Nothing here runs anything. Names come from the catalogue only and are quoted by
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import sqlalchemy as sa
-from geoalchemy2 import Geometry
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
-
 from mapserver.layer import Column, Existing, Layer
 
 SCHEMA = "layers"
 READER, INSIDER, CLERK, LOADER = "citymap_reader", "citymap_insider", "citymap_clerk", "citymap_loader"
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
-_SQL_TYPES: dict[str, Callable[[], sa.types.TypeEngine[Any]]] = {
-    "text": sa.Text,
-    "code": lambda: sa.Text(collation="C"),
-    "uri": lambda: sa.Text(collation="C"),
-    "integer": sa.BigInteger,
-    "number": lambda: sa.Double(53),
-    "boolean": sa.Boolean,
-    "date": sa.Date,
-    "datetime": lambda: sa.TIMESTAMP(timezone=True),
-    "text[]": lambda: postgresql.ARRAY(sa.Text),
-}
-_KEY_NAMES = ("ward_code",)
 
 
 def quoted(name: str) -> str:
@@ -41,25 +20,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def table(layer: Layer, schema: str = SCHEMA, name: str | None = None) -> sa.Table:
-    """The layer as a SQLAlchemy table: `id`, its columns, and `geom` last."""
-    numbered = (sa.Identity(always=False),) if layer.writable else ()
-    columns: list[sa.Column[Any]] = [
-        sa.Column("id", sa.BigInteger, *numbered, primary_key=True, autoincrement=bool(numbered))
-    ]
-    columns += [_column(layer, column) for column in layer.columns]
-    if layer.geometry:
-        columns.append(
-            sa.Column("geom", Geometry(layer.geometry.upper(), layer.srid, spatial_index=False), nullable=False)
-        )
-    return sa.Table(name or layer.name, sa.MetaData(schema=schema), *columns)
-
-
 def create(layer: Layer, schema: str = SCHEMA, name: str | None = None) -> list[str]:
     """Statements that make the bare table, with its comments and without its indexes."""
-    made = table(layer, schema, name)
+    from mapserver import ddl  # late: SQLAlchemy starts in half a second, and only set-up and loading need it
+
     target = f"{quoted(schema)}.{quoted(name or layer.name)}"
-    statements = [str(CreateTable(made).compile(dialect=_DIALECT)).strip()]
+    statements = [ddl.created(layer, schema, name)]
     statements.append(f"COMMENT ON TABLE {target} IS {literal(f'{layer.title.vi} / {layer.title.en}')}")
     for column in layer.columns:
         said = f"{column.title.vi} / {column.title.en}" + (f" [{column.unit}]" if column.unit else "")
@@ -81,14 +47,9 @@ def index_names(layer: Layer, name: str | None = None) -> dict[str, str]:
 
 def indexes(layer: Layer, schema: str = SCHEMA, name: str | None = None) -> list[str]:
     """Statements that make every index the layer promises (the primary key stands in the table)."""
-    made = table(layer, schema, name)
-    out = []
-    for index, column in index_names(layer, name).items():
-        using: dict[str, Any] = {"postgresql_using": "gist"} if column == "geom" else {}
-        on = [made.c[column]] if column in ("geom", layer.key) else [made.c[column], made.c.id]
-        unique = column == layer.key
-        out.append(str(CreateIndex(sa.Index(index, *on, unique=unique, **using)).compile(dialect=_DIALECT)))
-    return out
+    from mapserver import ddl  # late, as above
+
+    return ddl.indexed(layer, schema, name, index_names(layer, name))
 
 
 def column_types(layer: Layer) -> dict[str, str]:
@@ -105,8 +66,9 @@ def column_types(layer: Layer) -> dict[str, str]:
 
 def nullable_columns(layer: Layer) -> list[str]:
     """The columns of the layer's table as DDL, types and collations and nothing else; the id's is not among them."""
-    made = [column for column in table(layer).columns if column.name != "id"]
-    return [str(CreateColumn(column).compile(dialect=_DIALECT)).removesuffix(" NOT NULL") for column in made]
+    from mapserver import ddl  # late, as above
+
+    return ddl.nullable(layer, SCHEMA)
 
 
 def visible(layer: Layer, *, insider: bool) -> tuple[Column, ...]:
@@ -162,11 +124,3 @@ def stand_in(layer: Layer, table: Existing, *, whole: bool) -> list[str]:
         f"DROP VIEW IF EXISTS {layer.table}",
         f"CREATE VIEW {layer.table} AS SELECT {columns} FROM {quoted(table.schema)}.{quoted(table.name)}{there}",
     ]
-
-
-def _column(layer: Layer, column: Column) -> sa.Column[Any]:
-    """Keys and ward codes compare bytewise (C); names keep the database's own order."""
-    kind = _SQL_TYPES[column.type]()
-    if column.type == "text" and (column.name == layer.key or column.name in _KEY_NAMES):
-        kind = sa.Text(collation="C")
-    return sa.Column(column.name, kind, nullable=not column.required)

@@ -15,6 +15,8 @@ COUNT = ""
 """The measure that counts features; others are columns that are summed."""
 ADDITIVE = ("1", "m", "km", "m2", "km2", "ha", "t", "kg", "VND", "kWh", "MWh", "m3", "[car]", "{person}")
 """Units of what adds up. A sum of percents, degrees or decibels is nothing."""
+MANY = 5_000
+"""Rows of one statement above which counts by place are built again instead of followed."""
 TOTAL = ""
 """The dimension that does not tell codes apart; others are columns of codes."""
 
@@ -41,44 +43,63 @@ def follow(layer: Layer) -> list[str]:
 
 
 def recount(layer: Layer) -> str:
-    """A statement that counts the whole layer anew."""
-    return f"DELETE FROM {TABLE} WHERE layer = {literal(layer.name)}; {_added(layer, layer.table)}"
+    """A statement that counts the whole layer anew by its ward codes; counts by place have to be built again."""
+    name = literal(layer.name)
+    gone = f"DELETE FROM citymap.area_count WHERE layer = {name}; DELETE FROM {TABLE} WHERE layer = {name}"
+    return f"{gone}; {_added(layer, layer.table)}"
 
 
-def differences(layer: Layer) -> str:
-    """A query for every sum that is not what a recount gives: nothing, or something is broken."""
+def build(layer: Layer, day: str) -> str:
+    """A statement that counts the whole layer by place on the boundaries of a day, given as SQL."""
+    return (
+        f"DELETE FROM {TABLE} WHERE layer = {literal(layer.name)} AND on_day = {day}; {_added(layer, layer.table, day)}"
+    )
+
+
+def differences(layer: Layer, day: str | None = None) -> str:
+    """A query for every sum that is not what a recount gives: nothing, or something is broken. day: as in `build`."""
+    then = f"= {day}" if day else "IS NULL"
     kept = f"""
         SELECT measure, dim, value, ward, day, level, sum(amount) AS amount
         FROM {TABLE}
-        WHERE layer = {literal(layer.name)}
+        WHERE layer = {literal(layer.name)} AND on_day {then}
         GROUP BY 1, 2, 3, 4, 5, 6
         HAVING sum(amount) <> 0"""
-    true = f"SELECT measure, dim, value, ward, day, level, amount FROM ({_counts(layer, layer.table)}) AS counts"
+    counts = _counts(layer, layer.table, day)
+    true = f"SELECT measure, dim, value, ward, day, level, amount FROM ({counts}) AS counts"
     return f"({kept} EXCEPT {true}) UNION ALL ({true} EXCEPT {kept})"
 
 
-def _added(layer: Layer, source: str, sign: str = "") -> str:
-    columns = "layer, measure, dim, value, ward, day, amount, level"
-    chosen = f"{literal(layer.name)}, measure, dim, value, ward, day, {sign}amount, level"
-    return f"INSERT INTO {TABLE} ({columns}) SELECT {chosen} FROM ({_counts(layer, source)}) AS counts"
+def _added(layer: Layer, source: str, day: str | None = None, sign: str = "") -> str:
+    columns = "layer, measure, dim, value, ward, day, amount, level, on_day"
+    chosen = f"{literal(layer.name)}, measure, dim, value, ward, day, {sign}amount, level, {day or 'NULL'}"
+    return f"INSERT INTO {TABLE} ({columns}) SELECT {chosen} FROM ({_counts(layer, source, day)}) AS counts"
 
 
-def _counts(layer: Layer, source: str) -> str:
+def _counts(layer: Layer, source: str, on_day: str | None = None) -> str:
     """What stands in a set of rows, once over it: (measure, dim, value, ward, day, amount, level)."""
     dims, sums = dimensions(layer), measures(layer)
     sets = ["(ward, day)", *(f"(ward, day, {quoted(column.name)})" for column in dims)]
     totals = ["count(*)::numeric AS n", *(f"sum({quoted(c.name)}::numeric) AS s{i}" for i, c in enumerate(sums))]
-    inner = ["ward_code AS ward", f"{_day(layer)} AS day", *(quoted(c.name) for c in (*dims, *sums))]
+    ward = _located(layer, on_day) if on_day else "ward_code"
+    inner = [f"{ward} AS ward", f"{_day(layer)} AS day", *(quoted(c.name) for c in (*dims, *sums))]
     rows = [_measure(layer, None, "n"), *(_measure(layer, column, f"s{i}") for i, column in enumerate(sums))]
     return f"""
         SELECT m.measure, g.dim, g.value, g.ward, g.day, m.amount, least(g.level, m.level) AS level
         FROM (
             SELECT ward, day, {_told(dims)}, {", ".join(totals)}
-            FROM (SELECT {", ".join(inner)} FROM {source}) AS rows
+            FROM (SELECT {", ".join(inner)} FROM {source} AS feature) AS rows
             GROUP BY GROUPING SETS ({", ".join(sets)})
         ) AS g
         CROSS JOIN LATERAL (VALUES {", ".join(rows)}) AS m (measure, amount, level)
         WHERE m.amount <> 0"""
+
+
+def _located(layer: Layer, on_day: str) -> str:
+    """The unit of a day that holds a feature; on a shared border the lowest code, as for the wards of today."""
+    place = "feature.geom" if layer.geometry == "Point" else "ST_PointOnSurface(feature.geom)"
+    held = f"p.on_day = {on_day} AND ST_Intersects(p.geom, {place})"
+    return f"(SELECT min(p.code) FROM citymap.area_piece AS p WHERE {held})"
 
 
 def _told(dims: tuple[Column, ...]) -> str:
@@ -113,18 +134,34 @@ def _day(layer: Layer) -> str:
 
 
 def _functions(layer: Layer) -> list[str]:
-    added, taken = _added(layer, "fresh"), _added(layer, "stale", "-")
-    name = _function(layer)
+    """The differences of a change, by ward code and by place on each day that the layer is counted on.
+
+    A change of many rows would look each of them up in old outlines: then these counts are void, to be built again."""
+    name, own = _function(layer), literal(layer.name)
+    added, taken = _added(layer, "fresh"), _added(layer, "stale", sign="-")
+    put, got = _added(layer, "fresh", "past"), _added(layer, "stale", "past", sign="-")
+    void = f"DELETE FROM citymap.area_count WHERE layer = {own}; DELETE FROM {TABLE} WHERE layer = {own}"
+    days = f"SELECT on_day FROM citymap.area_count WHERE layer = {own}"
+
+    def follow_(now: str, then: str, rows: str) -> str:
+        return f"""{now};
+            IF EXISTS ({days}) AND (SELECT count(*) FROM {rows}) > {MANY} THEN
+                {void} AND on_day IS NOT NULL;
+            END IF;
+            FOR past IN {days} LOOP {then}; END LOOP;"""
+
     return [
         f"""
         CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $tally$
+        DECLARE
+            past date;
         BEGIN
             CASE TG_OP
-                WHEN 'INSERT' THEN {added};
-                WHEN 'DELETE' THEN {taken};
-                WHEN 'UPDATE' THEN {added}; {taken};
-                ELSE DELETE FROM {TABLE} WHERE layer = {literal(layer.name)};
+                WHEN 'INSERT' THEN {follow_(added, put, "fresh")}
+                WHEN 'DELETE' THEN {follow_(taken, got, "stale")}
+                WHEN 'UPDATE' THEN {follow_(f"{added}; {taken}", f"{put}; {got}", "fresh")}
+                ELSE {void};
             END CASE;
             RETURN NULL;
         END $tally$""",

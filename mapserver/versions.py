@@ -20,7 +20,8 @@ def ground() -> list[str]:
     return [
         "CREATE TABLE IF NOT EXISTS citymap.change"
         ' (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, layer text COLLATE "C" NOT NULL,'
-        " number bigint NOT NULL)",
+        " number bigint NOT NULL,"
+        " at timestamptz NOT NULL DEFAULT clock_timestamp())",
         "CREATE INDEX IF NOT EXISTS change_layer_idx ON citymap.change (layer)",
         f"GRANT SELECT ON citymap.change TO {READER}, {INSIDER}",
         f"GRANT USAGE ON SCHEMA citymap TO {READER}, {INSIDER}",
@@ -28,8 +29,8 @@ def ground() -> list[str]:
         CREATE OR REPLACE FUNCTION citymap.fold_changes(folded text) RETURNS void
         LANGUAGE sql SECURITY DEFINER SET search_path = citymap AS $fold$
             WITH there AS MATERIALIZED (SELECT id FROM change WHERE layer = folded FOR UPDATE SKIP LOCKED),
-                gone AS (DELETE FROM change WHERE id IN (SELECT id FROM there) RETURNING number)
-            INSERT INTO change (layer, number) SELECT folded, sum(number) FROM gone HAVING count(*) > 0
+                gone AS (DELETE FROM change WHERE id IN (SELECT id FROM there) RETURNING number, at)
+            INSERT INTO change (layer, number, at) SELECT folded, sum(number), max(at) FROM gone HAVING count(*) > 0
         $fold$""",
         f"""
         CREATE OR REPLACE FUNCTION citymap.changed() RETURNS trigger

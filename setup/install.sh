@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 sh setup/python.sh >/dev/null
 sh setup/packages.sh "${1:-run}"
 sh setup/environment.sh
+sh setup/encoder.sh
 sh setup/viewer.sh

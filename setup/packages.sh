@@ -27,6 +27,7 @@ for_tests() {
     command -v chromium >/dev/null || echo chromium
     [ -d /usr/share/fonts/truetype/noto ] || echo fonts-noto-core
     command -v docker-compose >/dev/null || echo docker-compose
+    command -v cc >/dev/null || echo gcc libc6-dev # the encoder and its tests
     ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 || echo libatomic1 # for the driver of the browser tests
 }
 
@@ -60,6 +61,7 @@ say "missing: $missing; asking apt"
 said=$(as_root apt-get update -q 2>&1) || fail "apt-get update failed (no network, or sudo was refused): $(echo "$said" | tail -n 1)"
 if [ -n "$postgis" ]; then
     wanted="$(newest_postgis) $wanted"
+    command -v cc >/dev/null || wanted="$wanted gcc libc6-dev" # for the encoder; it is left out where there is none
     case $wanted in *-postgis-3*) ;; *) fail "apt knows no PostgreSQL 15+ with PostGIS 3: no network, or older than Debian 12" ;; esac
 fi
 # shellcheck disable=SC2086  # the names are words

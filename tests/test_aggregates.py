@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import geopandas as gpd
 import httpx
 import mapbox_vector_tile
 import psycopg
@@ -20,10 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loads import asked, loaded, schools, squares
 
+from ingest.city import cells
 from mapserver import tallies
 from mapserver.catalogue import Catalogue
 from mapserver.database import Database
 from mapserver.settings import ROOT
+from mapserver.systems.areas.counting import fold
+from mapserver.systems.areas.upkeep import caught_up
 
 pytestmark = pytest.mark.postgis
 
@@ -45,7 +49,7 @@ def differences(database: Database, layers: Catalogue, name: str) -> list[tuple[
 def total(database: Database, name: str, measure: str = tallies.COUNT) -> int:
     [(amount,)] = asked(
         database,
-        "SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %s AND measure = %s AND dim = ''",
+        "SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %s AND measure = %s AND dim = '' AND on_day IS NULL",
         name, measure,
     )  # fmt: skip
     return int(amount or 0)
@@ -209,13 +213,64 @@ def test_people_that_are_not_known_give_no_rate(server: str) -> None:
     assert {feature["properties"]["1000people"] for feature in made["features"]} == {None}
 
 
+def test_on_the_boundaries_of_another_day_features_are_counted_by_place(server: str, toy: Database) -> None:
+    made = counts(server, boundaries="2024-12-31", by="ward,status")
+    assert (made["boundaries"], made["counted"], made["exact"]) == ("..2025-06-30", "by place", False)
+    assert any("made up" in note for note in made["notes"])
+    query = """
+        SELECT (SELECT min(a.code) FROM citymap.area AS a
+                WHERE a.valid_to = '2025-07-01' AND ST_Intersects(a.geometry, p.geom)), status, count(*)
+        FROM layers.petitions AS p GROUP BY 1, 2"""
+    said = {
+        (f["properties"]["code"], figure["status"]): figure["value"]
+        for f in made["features"]
+        for figure in f["properties"].get("figures", [])
+    }
+    assert said == {(code, status): number for code, status, number in asked(toy, query) if code}
+    assert len({code for code, _ in said}) > 168
+
+
 def test_on_the_boundaries_of_another_day_the_sum_is_kept_and_estimates_are_told(server: str) -> None:
-    made = counts(server, boundaries="2025-06-30", whole="true")
+    made = counts(server, boundaries="2025-06-30", whole="true", weight="addresses")
     now = counts(server, skipGeometry="true")
     assert (made["boundaries"], made["exact"], made["total"]) == ("..2025-06-30", False, now["total"])
     assert sum(feature["properties"]["value"] for feature in made["features"]) == now["total"]
     assert any(feature["properties"].get("estimated", 0) > 0 for feature in made["features"])
     assert any("re-aggregated" in note for note in made["notes"])
+
+
+def test_counts_by_place_follow_single_edits_and_are_built_again_after_many(
+    database: Callable[..., Database], layers: Catalogue
+) -> None:
+    made, then = database(), "date '2025-06-30'"
+    loaded(made, layers, "wards", cells.wards())
+    places = cells.old_wards().geometry.representative_point()[:200]
+    rows = schools(200).drop(columns="geometry")
+    loaded(made, layers, "schools", gpd.GeoDataFrame(rows, geometry=places.to_numpy(), crs=4326))
+    assert "1 layers counted by place on earlier boundaries" in caught_up(made.owner_dsn, layers)
+    assert asked(made, tallies.differences(layers["schools"], then)) == []
+    with psycopg.connect(made.owner_dsn) as conn:
+        conn.execute("UPDATE layers.schools SET geom = (SELECT geom FROM layers.schools WHERE id = 9) WHERE id < 5")
+        conn.execute("DELETE FROM layers.schools WHERE id BETWEEN 20 AND 30")
+        conn.execute("SELECT citymap.fold_tallies('schools')")
+    assert asked(made, tallies.differences(layers["schools"], then)) == []
+    assert asked(made, "SELECT count(*) FROM citymap.area_count") == [(1,)]
+    with psycopg.connect(made.owner_dsn) as conn:
+        for number in range(12):
+            conn.execute("UPDATE layers.schools SET pupils = pupils + 1 WHERE id %% 2 = %s", (number % 2,))
+        before = conn.execute("SELECT count(*) FROM citymap.ward_tally").fetchone()
+        conn.commit()
+        assert fold(conn) == ["schools"]
+        after = conn.execute("SELECT count(*) FROM citymap.ward_tally").fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] < before[0] / 2
+    assert asked(made, tallies.differences(layers["schools"], then)) == []
+    loaded(made, layers, "schools", schools(5_100, 1000), mode="append")
+    assert asked(made, "SELECT count(*) FROM citymap.area_count") == [(0,)]
+    caught_up(made.owner_dsn, layers)
+    assert asked(made, tallies.differences(layers["schools"], then)) == []
+    assert asked(made, tallies.differences(layers["schools"])) == []
 
 
 def test_as_csv(server: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
 from typing import TypeVar
 
+import httpx
 import mapbox_vector_tile
 import psycopg
 import pytest
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from mapserver import rowstatements, statements
 from mapserver.catalogue import catalogue
 from mapserver.crs import OFFERED
-from mapserver.encoder import Encoder, encoder
+from mapserver.encoder import Encoder, Thinned, encoder
 from mapserver.fetching import Fetching, fitting
 from mapserver.layer import TYPES, Layer
 from mapserver.query import ANYONE, Cursor, ItemQuery, ItemsQuery, Sort, TileQuery
@@ -225,7 +226,8 @@ def ewkbs() -> tuple[bytes, ...]:
     """One of each kind of geometry, as PostGIS sends it."""
     texts = ("POINT (106.7 10.8)", "LINESTRING (106.7 10.7, 106.8 10.8, 106.9 10.7)", "MULTIPOINT (106 10, 107 11)",
              "POLYGON ((106 10, 107 10, 107 11, 106 10), (106.5 10.1, 106.6 10.1, 106.6 10.2, 106.5 10.1))",
-             "MULTILINESTRING ((106 10, 107 11), (106 11, 107 10))", "MULTIPOLYGON (((106 10, 107 10, 107 11, 106 10)))",
+             "MULTILINESTRING ((106 10, 107 11), (106 11, 107 10))",
+             "MULTIPOLYGON (((106 10, 107 10, 107 11, 106 10)))",
              "GEOMETRYCOLLECTION (POINT (106 10), LINESTRING (106 10, 107 11))", "POINT Z (106 10 5)",
              "POLYGON EMPTY", "POINT EMPTY")  # fmt: skip
     return tuple(shapely.to_wkb(shapely.set_srid(shapely.from_wkt(text), 4326), include_srid=True) for text in texts)
@@ -312,3 +314,59 @@ def test_a_right_does_not_pass_to_the_next_question(toy):
     assert asyncio.run(roles()) == [officer, reader, reader, officer, reader, reader]
     with psycopg.connect(toy.app_dsn) as conn:
         assert conn.execute("SELECT current_user").fetchone() == ("citymap_app",)
+
+
+GRID = Shape(b"ItG", b"\0name\0\0")
+CROWD = """
+    SELECT n::bigint, 'điểm ' || n,
+        ST_SetSRID(ST_MakePoint(106.5 + (n * 7919 % 1000) / 4000.0, 10.7 + n / 250000.0), 4326)
+    FROM generate_series(1, 50000) AS n
+"""
+AREAS = """
+    SELECT row_number() OVER ()::bigint, 'vùng', (d).geom FROM (
+        SELECT ST_Dump(ST_CollectionExtract(ST_VoronoiPolygons(ST_Collect(
+            ST_SetSRID(ST_MakePoint(106.5 + (n * 7919 % 1000) / 4000.0, 10.7 + n / 12500.0), 4326))), 3)) AS d
+        FROM generate_series(1, 2500) AS n) AS t
+"""
+CENTRE_TILE = (9, 407, 240)
+
+
+def test_a_thinned_tile_is_small_and_true(asked, built):
+    """What it shows is there, at its place within the grid; one small thing in each cell."""
+    rows = asked(lambda store: store.fetch(ANYONE, Statement(CROWD)))
+    whole = built.tile(rows, GRID, "crowd", CENTRE_TILE, buffer=64, mercator=False)
+    every = {f["id"]: f["geometry"]["coordinates"] for f in mapbox_vector_tile.decode(whole)["crowd"]["features"]}
+    assert len(whole) > 500_000
+    for grid in (4, 16, 64):
+        thinned = Thinned(grid, 400_000)
+        tile = built.tile(rows, GRID, "crowd", CENTRE_TILE, buffer=64, mercator=False, thinned=thinned)
+        seen = mapbox_vector_tile.decode(tile, default_options={"y_coord_down": True})["crowd"]["features"]
+        assert len(tile) < 500_000
+        assert {f["id"] for f in seen} < set(every)
+        cells = [tuple((v + 64) // grid for v in f["geometry"]["coordinates"]) for f in seen]
+        assert len(set(cells)) == len(cells)
+        if len(tile) < 400_000:
+            taken = {tuple((v + 64) // grid for v in (x, 4096 - y)) for x, y in every.values()}
+            assert len(cells) >= 0.9 * len(taken), "no crowd is left out altogether"
+
+
+def test_thinned_neighbours_keep_their_common_border(asked, built):
+    """Areas on a coarser grid: together they still cover what they covered, and hardly overlap."""
+    rows = asked(lambda store: store.fetch(ANYONE, Statement(AREAS)))
+    covered = []
+    for grid in (1, 8):
+        thinned = Thinned(grid, 2**40)
+        tile = built.tile(rows, GRID, "areas", (11, 1630, 962), buffer=64, mercator=False, thinned=thinned)
+        told = mapbox_vector_tile.decode(tile, default_options={"y_coord_down": True})["areas"]["features"]
+        shapes = [shapely.make_valid(shapely.geometry.shape(f["geometry"])) for f in told]
+        union = shapely.union_all(shapes)
+        covered.append((union, sum(shape.area for shape in shapes)))
+    (whole, _), (coarse, total) = covered
+    assert shapely.symmetric_difference(whole, coarse).area < 0.03 * whole.area
+    assert total - coarse.area < 0.01 * coarse.area
+
+
+def test_a_tile_says_from_which_zoom_on_it_is_whole(server):
+    told = httpx.get(f"{server}/collections/wards/tiles/WebMercatorQuad?f=tilejson").json()
+    wards = next(layer for layer in LAYERS if layer.name == "wards")
+    assert told["vector_layers"][0]["whole_from"] == wards.tiles.whole_zoom

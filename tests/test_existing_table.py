@@ -1,4 +1,4 @@
-"""An existing table is served where it stands: columns renamed, id and SRID as they are, nothing written to its room."""
+"""An existing table is served where it stands: renamed columns, id and SRID as they are; its room stays as it was."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mapserver.cluster import Cluster
 from mapserver.crs import VN2000
 from mapserver.database import Database, prepare
 from mapserver.errors import BadCatalogue
-from mapserver.settings import settings
+from mapserver.settings import ROOT, settings
 
 pytestmark = pytest.mark.postgis
 BEN_THANH = (106.6983, 10.7721)
@@ -231,7 +231,9 @@ def test_what_the_table_does_not_keep_is_told_in_words_at_the_start(theirs, tmp_
 def test_a_login_that_may_not_read_a_column_is_told_so(theirs, cluster, tmp_path):
     table = '"Water"."HYDRANTS"'
     with psycopg.connect(cluster.dsn("citymap", "waterreader"), autocommit=True) as conn:
-        conn.execute(f"REVOKE SELECT ON {table} FROM waterreader; GRANT SELECT (gid, the_geom) ON {table} TO waterreader")
+        conn.execute(
+            f"REVOKE SELECT ON {table} FROM waterreader; GRANT SELECT (gid, the_geom) ON {table} TO waterreader"
+        )
         try:
             with pytest.raises(BadCatalogue, match="may not read the column MATRU"):
                 prepare(theirs, catalogue(files(tmp_path)))
@@ -261,6 +263,12 @@ def test_the_layer_file_is_checked_from_the_command_line(theirs, tmp_path):
     done = citymap("layers", "check", "--tables", CITYMAP_LAYERS=str(layers), DATABASE_URL=theirs)
     assert done.returncode == 1
     assert "Water.HYDRANTS has no column nummer" in done.stderr
+
+
+def test_the_tables_of_the_benchmark_are_described_rightly():
+    layers, problems = read(ROOT / "benchmarks" / "layers")
+    assert not problems
+    assert {layer.existing.schema for layer in layers.values()} == {"public"}
 
 
 def test_editors_know_the_key():

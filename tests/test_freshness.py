@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx
 import mapbox_vector_tile
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.postgis
 LAYERS = catalogue(ROOT / "layers")
 NAME = "field_notes"
 PLACE = (106.7, 10.776)
-TILE = f"/collections/{NAME}/tiles/WebMercatorQuad/14/7698/13047"
+TILE = f"/collections/{NAME}/tiles/WebMercatorQuad/14/7698/13048"
 DELAY_S = LOOK_S + 0.7
 """The stated delay, and what a busy machine adds."""
 
@@ -174,3 +176,16 @@ def test_the_cache_holds_no_more_than_its_room_and_no_other_version():
     assert cache.get(19, "1") is None, "one of another version is let go"
     cache.keep("large", Tile("1", b"x" * 10_001))
     assert cache.get("large", "1") is None
+
+
+def test_last_modified_is_when_the_layer_was_changed_last(database, http):
+    def modified() -> datetime:
+        answer = http.get(f"/collections/{NAME}/items", params={"limit": 2})
+        return parsedate_to_datetime(answer.headers["last-modified"])
+
+    with psycopg.connect(database.owner_dsn) as conn:
+        conn.execute(f"UPDATE layers.{NAME} SET id = id".encode())
+        at = conn.execute("SELECT date_trunc('second', clock_timestamp())").fetchone()[0]
+    until(lambda: modified() >= at - timedelta(seconds=1), "the change is told of", 5)
+    assert modified() <= datetime.now(UTC)
+    assert "last-modified" in http.get(TILE).headers

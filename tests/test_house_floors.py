@@ -15,11 +15,11 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query formats linking projection history versions filters cql2 parameters features tables styles text times values faults headers "
-        "negotiation coding reference shapes areas area_names periods sheets reaggregation regrouping joining whereabouts "
+        "query formats linking projection history versions filters cql2 parameters features ddl tables styles text times values faults headers "
+        "negotiation coding reference shapes areas area_names periods sheets reaggregation regrouping joining whereabouts sought "
         "spreadsheets tallies"
     ),
-    "voice": "aggregates statements rowstatements extracts edits changes",
+    "voice": "aggregates names statements rowstatements extracts edits changes",
     "hands": (
         "store encoder fetching freshness tilecache house downloads standing undo existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
         "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"

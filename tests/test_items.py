@@ -371,11 +371,12 @@ def test_a_box_on_a_grid_finds_what_lies_in_it_there(http, crs, stored):
 
 
 @pytest.mark.parametrize("layer", ["schools", "addresses", "wards"])
-def test_who_asks_for_one_feature_learns_how_many_there_are(http, layer):
+@pytest.mark.parametrize("asked", [{}, {"bbox": "106.6,10.7,106.8,10.9"}, {"filter": "id > 5"}, {"sortby": "-name"}])
+def test_who_asks_for_one_feature_learns_how_many_there_are(http, layer, asked):
     where = f"/collections/{layer}/items"
-    for given in ({}, {"bbox": "106.6,10.7,106.8,10.9"}, {"filter": "id > 5"}, {"sortby": "-ward_code"}):
-        given = {name: value for name, value in given.items() if layer != "wards" or name != "sortby"}
-        one = http.get(where, params={"limit": 1, **given}).json()
-        hits = http.get(where, params={"resultType": "hits", **given}).json()
-        assert (one["numberMatched"], one["numberReturned"]) == (hits["numberMatched"], 1)
-        assert "numberMatched" not in http.get(where, params={"limit": 2, **given}).json()
+    if layer == "addresses":
+        asked.pop("sortby", None)
+    one = http.get(where, params={"limit": 1, **asked}).json()
+    hits = http.get(where, params={"resultType": "hits", **asked}).json()
+    assert (one["numberMatched"], one["numberReturned"]) == (hits["numberMatched"], 1)
+    assert "numberMatched" not in http.get(where, params={"limit": 2, **asked}).json()

@@ -78,7 +78,7 @@ def test_the_new_table_keeps_every_promise_of_the_old(city: Database, layers: Ca
         ).fetchall()
         names = {n for (n,) in conn.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'schools'")}
     assert left == []
-    assert names == {"schools_pkey", *tables.index_names(layers["schools"])}
+    assert names == {"schools_pkey", "schools_searched_idx", *tables.index_names(layers["schools"])}
     with psycopg.connect(city.app_dsn) as conn:
         conn.execute("SET ROLE citymap_reader")
         assert conn.execute("SELECT count(*) FROM layers.schools").fetchone() == (3,)

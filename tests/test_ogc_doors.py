@@ -385,3 +385,9 @@ def test_what_is_known_of_a_layer_changes_when_it_is_loaded(database, toy_settin
 def test_our_provider_refuses_to_answer_outside_the_server():
     with pytest.raises(Exception, match="inside the CityMap server only"):
         provider.LayerProvider({"name": "x", "type": "feature", "data": "wards"}).query()
+
+
+def test_documents_say_when_their_data_were_loaded_last(http):
+    for where in ("/", "/collections", "/collections/schools", "/collections/schools/schema"):
+        assert http.get(where, headers={"accept": "application/json"}).headers["last-modified"].endswith("GMT")
+        assert "link" in http.get("/collections/schools").headers

@@ -92,7 +92,7 @@ def test_every_path_that_answers_is_in_it(toy, toy_settings):
         for where, operations in definition(INSIDER)["paths"].items()
         for method in operations
     }
-    for route in routes(app._behind.router):
+    for route in routes(app._behind._behind.router):
         for method in route.methods - {"HEAD", "OPTIONS"}:
             for where in spelled_out(route.path, method):
                 assert (re.sub(r"\{[^}]+\}", "{}", where), method) in described, (method, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from mapserver import viewer
 from mapserver.catalogue import Catalogue
 from mapserver.database import Database
 from mapserver.errors import NotReady
-from mapserver.settings import ROOT, Settings
+from mapserver.settings import ROOT, Settings, settings
 from mapserver.styles import assembled
 from mapserver.viewer import glyphs
 
@@ -293,7 +294,10 @@ def test_a_file_that_is_not_there_is_told_as_a_problem(server: str, path: str) -
 def test_the_units_of_the_page_pass() -> None:
     if not (ROOT / "viewer" / "node_modules").exists():
         pytest.skip("the viewer's packages are absent; run `sh viewer/build.sh`")
-    told = subprocess.run(["npm", "test"], cwd=ROOT / "viewer", capture_output=True, text=True, check=False)
+    real = {"CITYMAP_REAL_DATA": str(settings().real_data_found or "")}
+    told = subprocess.run(
+        ["npm", "test"], cwd=ROOT / "viewer", env={**os.environ, **real}, capture_output=True, text=True, check=False
+    )
     assert told.returncode == 0, told.stdout + told.stderr
     assert "fail 0" in told.stdout
 

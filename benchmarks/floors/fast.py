@@ -39,8 +39,7 @@ class Link:
 
     async def result(self) -> pq.abc.PGresult:
         loop, found = asyncio.get_running_loop(), None
-        while self.pg.flush():
-            await asyncio.sleep(0)
+        self.pg.flush()  # a question of a few bytes goes at once
         while True:
             while self.pg.is_busy():
                 done = loop.create_future()

@@ -9,7 +9,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapserver.coding import KEPT, ONCE, STREAMED, STREAMED_TYPES, Coding, coding, digest, etag, matches, worth_packing
+from mapserver.coding import (
+    KEPT,
+    ONCE,
+    STREAMED,
+    STREAMED_TYPES,
+    Coding,
+    coding,
+    digest,
+    etag,
+    matches,
+    named,
+    worth_packing,
+)
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -113,6 +125,7 @@ async def sent(answer: Answer, scope: Scope, send: Send) -> None:
         if matches(header(scope, b"if-none-match"), tag):
             status, body = 304, b""
             headers.pop("content-type", None)
+            headers["etag"] = named(header(scope, b"if-none-match"), tag) or headers["etag"]
         elif coded != "identity":
             body = _coded(answer, coded)
             headers["content-encoding"] = coded

@@ -106,7 +106,8 @@ class Hot:
         if tag and unchanged(scope, tag):
             return Answer(200, media_type=page.media_type, tag=tag)
         found, matched = await self._fetching.page(query, caller), await self._matched(query, caller)
-        return replace(page.answer(found, matched), tag=tag)
+        answer = page.answer(found, matched)
+        return replace(answer, tag=tag, headers={**answer.headers, **await self._freshness.changed(layer)})
 
     async def _matched(self, query: ItemsQuery, caller: Caller) -> int | None:
         """How many features there are, for those who ask for one only: so clients (QGIS) learn the size of a layer."""
@@ -127,7 +128,8 @@ class Hot:
         if found is None:
             raise NotFound("featureId", f"{layer.name} has no feature {query.id}")
         collection = f"{self._base(scope)}/collections/{layer.name}"
-        return one(query, found, collection, given, _media_type(form, given, scope))
+        answer = one(query, found, collection, given, _media_type(form, given, scope))
+        return replace(answer, headers={**answer.headers, **await self._freshness.changed(layer)})
 
     async def _tile(self, scope: Scope) -> Answer | None:
         given = parameters_of(scope)
@@ -142,7 +144,8 @@ class Hot:
         if tag and unchanged(scope, tag):
             return Answer(200, media_type=MVT, tag=tag)
         tile = await self._kept_tile(query, caller, version, whole=given.keys() <= {"f"})
-        return Answer(200, tile.content, MVT, tag=tag, packed=tile.packed) if tile.content else Answer(204)
+        changed = await self._freshness.changed(layer)
+        return Answer(200, tile.content, MVT, changed, tag=tag, packed=tile.packed) if tile.content else Answer(204)
 
     async def _kept_tile(self, query: TileQuery, caller: Caller, version: str | None, *, whole: bool) -> Tile:
         """A tile, kept by its layer's version. whole: nothing of the layer is left out by filters."""

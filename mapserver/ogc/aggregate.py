@@ -29,6 +29,7 @@ from mapserver.query import ANYONE, Caller, opened, tile_query
 from mapserver.reaggregation import Estimate, Reaggregator
 from mapserver.statements import Statement
 from mapserver.systems.areas.book import Books
+from mapserver.systems.areas.outlines import MADE_UP
 
 FORMS = {"geojson": (GEOJSON,), "json": (JSON,), "csv": ("text/csv",)}
 MATRIX_SET = "WebMercatorQuad"
@@ -39,15 +40,21 @@ Key = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Figures by unit and key. in_no_ward: what lies in none of them; exact: counted by place, not re-aggregated."""
+    """Figures by unit and key. in_no_ward: what lies in none of them; made_up: some outlines are nobody's border."""
 
     query: AggregateQuery
     areas: Areas
     boundaries: str
-    exact: bool
+    by_place: bool
+    made_up: bool
     units: tuple[Area, ...]
     figures: Mapping[int, Mapping[Key, Estimate | Decimal]]
     in_no_ward: Decimal
+
+    @property
+    def exact(self) -> bool:
+        """Whether no figure is an estimate: counted by place, in outlines that are somebody's."""
+        return self.by_place and not self.made_up
 
     def total(self, uid: int) -> Decimal:
         """The sum of a unit's figures."""
@@ -108,14 +115,18 @@ class AggregateDoor:
         return aggregate_query(layer, caller, given), caller
 
     async def _counted(self, query: AggregateQuery, caller: Caller, given: Mapping[str, str]) -> Counted:
-        areas = await self._books.areas()
-        today = date.today()
-        rows = await self._house.store.fetch(caller, aggregates.aggregate(query))
+        """The figures: by place where the layer is counted so, else re-aggregated; `weight` asks for the latter."""
+        areas, today = await self._books.areas(), date.today()
+        past = None if "weight" in given else _last_day(areas, query.on or today, today)
+        if past is not None and not len(await self._house.store.fetch(ANYONE, aggregates.by_place(query, past))):
+            past = None
+        rows = await self._house.store.fetch(caller, aggregates.aggregate(query, past))
         kept: dict[Key, dict[str | None, Decimal]] = {}
-        for ward, code, when, amount in rows:
+        for unit, code, when, amount in rows:
             key = (_text(code), _text(when))
-            kept.setdefault(key, {})[_text(ward)] = Decimal((amount or b"0").decode())
-        return await run_in_threadpool(_on_boundaries, query, areas, kept, today, _options(given))
+            kept.setdefault(key, {})[_text(unit)] = Decimal((amount or b"0").decode())
+        onto = (query.on or today, past or today)
+        return await run_in_threadpool(_on_boundaries, query, areas, kept, onto, _options(given))
 
     async def _ground_of(self, areas: Areas) -> dict[int, tuple[float | None, int | None]]:
         """Square kilometres and people of every unit, kept as long as the areas stay what they are."""
@@ -129,15 +140,22 @@ class AggregateDoor:
         return self._ground[1]
 
 
+def _last_day(areas: Areas, on: date, today: date) -> date | None:
+    """The last day of the boundaries of a day, when these are not today's."""
+    if not areas.reforms_between(on, today):
+        return None
+    later = min((day for day in areas.reforms if day > on), default=None)
+    return date.fromordinal(later.toordinal() - 1) if later else None
+
+
 def _on_boundaries(
-    query: AggregateQuery, areas: Areas, kept: Mapping[Key, Mapping[str | None, Decimal]], today: date,
+    query: AggregateQuery, areas: Areas, kept: Mapping[Key, Mapping[str | None, Decimal]], days: tuple[date, date],
     options: tuple[str, bool],
 ) -> Counted:  # fmt: skip
-    """The kept figures, which are by today's wards, on the boundaries that are asked for."""
-    on = query.on or today
-    now = {unit.code: unit.uid for unit in areas.on(today) if unit.level == "commune"}
-    exact = not areas.reforms_between(on, today)
-    onto = None if exact else Reaggregator(areas, on, *options)
+    """Figures that were kept by the units of one day, on the boundaries of another. days: (wanted, kept)."""
+    on, counted_on = days
+    now = {unit.code: unit.uid for unit in areas.on(counted_on)}
+    onto = Reaggregator(areas, on, *options) if areas.reforms_between(on, counted_on) else None
     figures: dict[int, dict[Key, Estimate | Decimal]] = {}
     outside = Decimal(0)
     for key, wards in kept.items():
@@ -150,7 +168,8 @@ def _on_boundaries(
             for figure in onto.counts(inside).figures:
                 figures.setdefault(figure.area.uid, {})[key] = figure
     units = tuple(unit for unit in areas.on(on) if unit.level == "commune" or unit.uid in figures)
-    return Counted(query, areas, areas.boundaries(on), exact, units, figures, outside)
+    made_up = any(unit.geometry_source == MADE_UP for unit in units)
+    return Counted(query, areas, areas.boundaries(on), onto is None, made_up, units, figures, outside)
 
 
 def _options(given: Mapping[str, str]) -> tuple[str, bool]:
@@ -220,6 +239,7 @@ def _collection(made: Counted, rates: Mapping[int, float | None], outlines: Mapp
         "type": "FeatureCollection",
         "boundaries": made.boundaries,
         "exact": made.exact,
+        "counted": "by place" if made.by_place else "re-aggregated",
         "layer": made.query.layer.name,
         "value": made.query.value.name if made.query.value else "count",
         "by": [
@@ -260,8 +280,9 @@ def _feature(
 
 def _notes(made: Counted) -> list[str]:
     """What a reader of a chart has to know."""
-    if made.exact:
-        return ["counted by place on these boundaries, at every time alike: no break"]
+    if made.by_place:
+        notes = ["counted by place on these boundaries, at every time alike: no break"]
+        return notes + (["some of these outlines are made up: load real ones with `citymap areas load`"] * made.made_up)
     return [
         "counted on the boundaries of today and re-aggregated: estimates where units were cut",
         *(f"weights by {kind} from {version}" for kind, version in made.areas.data_versions.items()),

@@ -15,7 +15,8 @@ from mapserver.ogc.house import Reader
 from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, MVT, SCHEMA, STYLE
 from mapserver.ogc.openapi_parameters import WHICH, enum, filtered_by, parameters, plain, properties, sortby
 from mapserver.ogc.openapi_parts import PROBLEM, PROBLEMS, SCHEMAS
-from mapserver.query import visible_columns
+from mapserver.query import MAX_LIMIT, visible_columns
+from mapserver.sought import LONGEST
 from mapserver.styles import drawn
 
 Tags = dict[str, str]
@@ -97,6 +98,7 @@ def _general(reader: Reader, tag: str) -> Iterator[tuple[str, Document]]:
     problem = say("Một loại lỗi nghĩa là gì", "What a kind of error means")
     yield "/problems/{kind}", get("getProblem", problem, "any", "kind", "f")
     yield from openapi_areas.general(reader, tag)
+    yield "/search", {"get": _search(reader, tag)}
     yield "/healthz", {"get": _probe(reader, tag, "getHealth", say("Máy chủ còn sống", "The server is alive"))}
     yield "/readyz", {"get": _probe(reader, tag, "getReadiness", say("Mọi lớp đã nạp", "Every layer is loaded"))}
 
@@ -287,6 +289,7 @@ def _raster_paths(reader: Reader, layer: Layer) -> Iterator[tuple[str, Document]
 def _get(reader: Reader, tag: str, name: str, summary: str, content: Document, *parameters: str) -> Document:
     """One GET operation. parameters: names of components; `lang` is everywhere but on tiles."""
     names = parameters if parameters[-1:] == ("f-mvt",) else (*parameters, "lang")
+    content = {**content, JSONLD: {"schema": _OBJECT}} if "f-ld" in parameters else content
     return {
         "tags": [tag],
         "operationId": name,
@@ -301,6 +304,23 @@ def _get(reader: Reader, tag: str, name: str, summary: str, content: Document, *
             **{status: _problem(status) for status in ("400", "401", "403", "404", "406", "413", "500", "503")},
         },
     }
+
+
+def _search(reader: Reader, tag: str) -> Document:
+    """The search box: its text is a parameter of its own, and its pages are short."""
+    say = reader.choose
+    shared = _get(reader, tag, "search", say("Tìm địa điểm", "Search for places"), {GEOJSON: {"schema": _OBJECT}})
+    text: Document = {"type": "string", "maxLength": LONGEST, "default": ""}
+    most: Document = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 12}
+    words = say(
+        "Phường cũ hay mới, đường, địa điểm, địa chỉ, mã, tọa độ",
+        "A ward old or new, a street, a place, an address, a code, coordinates",
+    )
+    own: list[Document] = [
+        {"name": "q", "in": "query", "description": words, "schema": text},
+        {"name": "limit", "in": "query", "description": say("Nhiều nhất", "At most"), "schema": most},
+    ]
+    return {**shared, "parameters": [*own, _reference("lang"), _reference("f-json")]}
 
 
 def _probe(reader: Reader, tag: str, name: str, summary: str) -> Document:

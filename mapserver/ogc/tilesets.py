@@ -103,6 +103,7 @@ def tilejson(reader: Reader, layer: Layer) -> Document:
         "description": layer.title[reader.language],
         "minzoom": layer.tiles.min_zoom,
         "maxzoom": layer.tiles.max_zoom,
+        "whole_from": layer.tiles.whole_zoom,
         "fields": fields,
     }
     return {

@@ -32,13 +32,13 @@ class Subject:
     def of(self, kind: str, most: int = 0) -> list[tuple[Tree, list[Any]]]:
         """Properties of a kind, with some of their values; never more than the amount."""
         found = list(self.kinds.get(kind, {}).items())
-        chosen = some(found, most or amount(2, 12), f"{self.name} {kind}")
-        return [({"property": name}, some(values, amount(3, 12), name)) for name, values in chosen]
+        chosen = some(found, most or amount(2, 5), f"{self.name} {kind}")
+        return [({"property": name}, some(values, amount(3, 6), name)) for name, values in chosen]
 
     @property
     def shapes(self) -> list[shapely.Geometry]:
         """Some of the geometries."""
-        return some(list(self.api.table(self.name).placed().values()), amount(2, 10), self.name)
+        return some(list(self.api.table(self.name).placed().values()), amount(2, 5), self.name)
 
 
 def subjects(api: Api, *kinds: str, most: int = 6) -> Iterator[Subject]:

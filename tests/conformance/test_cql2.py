@@ -77,7 +77,7 @@ def test_and_or_not_are_those_of_three_values(api: Api):
             for property_, values in subject.of(kind)
             for one in values[:1]
         ]
-        for _ in range(amount(4, 60)):
+        for _ in range(amount(4, 20)):
             a, b, c = (subject.chance.choice(simple) for _ in range(3))
             trees = call("or", a, call("and", b, c)), call("and", negated(call("or", a, b)), negated(c))
             cases.check(subject, subject.chance.choice(trees), call("or", negated(a), b, c))

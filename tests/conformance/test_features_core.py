@@ -106,7 +106,7 @@ def test_a_box_finds_what_meets_it(api: Api):
         table, chance = api.table(name), random.Random(name)
         west, south, east, north = bounds(table)
         across, up = max(east - west, 0.002), max(north - south, 0.002)
-        for _ in range(amount(3, 40)):
+        for _ in range(amount(3, 12)):
             x, y = west + chance.random() * across, south + chance.random() * up
             box = (x, y, x + chance.random() * across, y + chance.random() * up)
             api.check(name, table.meeting(shapely.box(*box)), bbox=",".join(map(repr, box)))
@@ -270,6 +270,8 @@ def test_a_feature_that_is_not_there_is_404(api: Api):
         for number in (gone, -1, 0, "x", "9" * 40, "1.0", "%00", "%C3%28", "%F0%9F%97%BA", "1%2F2", "null"):
             answer = api.get(f"{api.items(name)}/{number}")
             assert (answer.status_code, media(answer)) == (404, PROBLEM), answer.url
+        for form in ("text/html", "application/ld+json"):
+            assert api.get(f"{api.items(name)}/{gone}", form).status_code == 404, (name, form)
 
 
 @requirement(f"{CORE}/f-links", broken_by=faults.unlinked("collection", ITEM))

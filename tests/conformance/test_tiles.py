@@ -210,12 +210,15 @@ def test_tiles_are_in_the_definition_with_their_parameters(api: Api):
 
 @requirement(f"{TILES}/oas30/operation-id", broken_by=faults.saying(r"\.getTile\"", '.tile"', "^/api$"))
 def test_operations_of_tiles_have_the_names_of_the_standard(api: Api):
-    suffixes = {"/tiles": "getTileSetsList", "{tileMatrixSetId}": "getTileSet", "{tileCol}": "getTile"}
-    for where, operations in api.definition["paths"].items():
-        if "/tiles" in where and "{styleId}" not in where:
-            suffix = next(name for end, name in suffixes.items() if where.endswith(end))
-            kind = "map" if "/map/" in where else "vector"
-            assert operations["get"]["operationId"].endswith(f".collection.{kind}.{suffix}"), where
+    suffixes = {
+        "": "getTileSetsList",
+        "/{tileMatrixSetId}": "getTileSet",
+        "/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}": "getTile",
+    }
+    for title, listed in tileset_lists(api).items():
+        for tail, suffix in suffixes.items():
+            operation = api.definition["paths"][listed.removeprefix(str(api.http.base_url).rstrip("/")) + tail]["get"]
+            assert operation["operationId"].endswith(f".collection.{title.split()[1]}.{suffix}"), (title, tail)
 
 
 @requirement(f"{TILES}/mvt/content", broken_by=faults.answering(

@@ -2,17 +2,39 @@
 import type { Signal } from "@preact/signals";
 import { Here } from "./here";
 import { Icon } from "./icons";
+import { later } from "./later";
 import { LayerList } from "./layers";
 import type { Controls } from "./map";
 import { Notices } from "./notices";
+import { SearchBox } from "./searchbox";
+import { begin, discard } from "./sketch";
 import { SmallPrint } from "./smallprint";
-import { bearing, busy, keepTheme, language, noWebGl, panelOpen, style, theme } from "./state";
+import {
+  bearing,
+  busy,
+  connecting,
+  keepTheme,
+  language,
+  noWebGl,
+  panelOpen,
+  sketch,
+  style,
+  table,
+  theme,
+  timeOpen,
+  timed,
+} from "./state";
 import { say } from "./words";
 
 const LANGUAGES = [
   ["vi", "Tiếng Việt"],
   ["en", "English"],
 ] as const;
+
+const Table = later(async () => (await import("./table")).Table);
+const Connect = later(async () => (await import("./connect")).Connect);
+const Measure = later(async () => (await import("./measure")).Measure);
+const TimeBar = later(async () => (await import("./timebar")).TimeBar);
 
 interface Props {
   controls: Signal<Controls | undefined>;
@@ -27,11 +49,23 @@ export function App({ controls }: Props) {
       <main id="map" class={noWebGl.value ? "empty" : ""} aria-label={say("map")} />
       <div class={busy.value ? "progress on" : "progress"} role="presentation" />
       <div class="side">
-        <Header />
+        <div class="card head">
+          <Header />
+          <SearchBox controls={controls} />
+        </div>
         {panelOpen.value && <LayerList />}
       </div>
       <Here />
-      <Buttons controls={controls} />
+      <div class="tray">
+        <Buttons controls={controls} />
+        <Tools />
+      </div>
+      {sketch.value && <Measure />}
+      <div class="foot-of-map">
+        {timeOpen.value && <TimeBar />}
+        {table.value && <Table controls={controls} />}
+      </div>
+      {connecting.value && <Connect key={connecting.value} />}
       <Notices />
       <SmallPrint />
     </>
@@ -41,7 +75,7 @@ export function App({ controls }: Props) {
 function Header() {
   const open = panelOpen.value;
   return (
-    <header class="card header">
+    <header class="header">
       <Icon name="city" />
       <h1>{style.value?.name || say("loading")}</h1>
       <div class="switch" role="group" aria-label={say("language")}>
@@ -72,6 +106,37 @@ function Header() {
         <Icon name={open ? "fold" : "layers"} />
       </button>
     </header>
+  );
+}
+
+/** What opens a tool: measuring, and time where a layer that is on has one. */
+function Tools() {
+  const measuring = sketch.value !== undefined;
+  return (
+    <div class="card buttons">
+      <button
+        type="button"
+        class="icon"
+        aria-pressed={measuring}
+        aria-label={say("measure")}
+        title={say("measure")}
+        onClick={() => (measuring ? discard() : begin("length"))}
+      >
+        <Icon name="measure" />
+      </button>
+      {(timed.value.length > 0 || timeOpen.value) && (
+        <button
+          type="button"
+          class="icon"
+          aria-pressed={timeOpen.value}
+          aria-label={say("time")}
+          title={say("time")}
+          onClick={() => (timeOpen.value = !timeOpen.value)}
+        >
+          <Icon name="clock" />
+        </button>
+      )}
+    </div>
   );
 }
 

@@ -1,6 +1,7 @@
 /** The engine's doors, as far as this page uses them. Every address is relative to the root of the server. */
 import type { StyleSpecification } from "maplibre-gl";
 import type { Language, Theme } from "./address";
+import { withParameters } from "./questions";
 
 export interface Swatch {
   title: string;
@@ -19,6 +20,8 @@ export interface LayerCard {
   clickable: boolean;
   minzoom: number;
   name: string | null;
+  /** Whether the layer has a time of its own: days, or moments. */
+  time: "date" | "datetime" | null;
   legend: Swatch[];
 }
 
@@ -41,6 +44,26 @@ export interface Collection {
   /** When the layer was last loaded, RFC 3339. */
   updated?: string;
   synthetic?: boolean;
+  extent?: { temporal?: { interval: [string | null, string | null][] } };
+}
+
+/** One answer of the search box. */
+export type Hit = GeoJSON.Feature<
+  GeoJSON.Point,
+  {
+    kind: "coordinates" | "unit" | "address" | "feature";
+    title: string;
+    detail: string;
+    layer: string | null;
+    feature: number | null;
+    code?: string;
+  }
+>;
+
+export interface Page {
+  features: Item[];
+  numberMatched?: number;
+  links: { rel: string; href: string }[];
 }
 
 export interface Property {
@@ -92,6 +115,27 @@ export const fetchItem = (layer: string, id: string | number): Promise<Item> =>
 export const itemPage = (layer: string, id: string | number, language: Language): string =>
   `${root}/collections/${layer}/items/${encodeURIComponent(id)}?f=html&lang=${language}`;
 
+export async function fetchHits(text: string, language: Language, signal: AbortSignal): Promise<Hit[]> {
+  const { features } = await read<{ features: Hit[] }>(
+    `search?q=${encodeURIComponent(text)}&limit=12&lang=${language}`,
+    signal,
+  );
+  return features;
+}
+
+export const fetchQueryables = (layer: string, language: Language): Promise<Schema> =>
+  read<Schema>(`collections/${layer}/queryables?f=json&lang=${language}`);
+
+export const itemsAddress = (layer: string): string => `${root}/collections/${layer}/items`;
+
+/** A page of features. path: below the root, as `next` gives it. */
+export const fetchPage = (path: string, signal?: AbortSignal): Promise<Page> => read<Page>(path, signal);
+
+export async function fetchCount(layer: string, asked: URLSearchParams, signal?: AbortSignal): Promise<number> {
+  const path = withParameters(`collections/${layer}/items?f=json&resultType=hits`, asked);
+  return (await read<Page>(path, signal)).numberMatched ?? 0;
+}
+
 export async function alive(): Promise<boolean> {
   try {
     return (await fetch(`${root}/healthz`, { cache: "no-store" })).ok;
@@ -106,9 +150,10 @@ function atRoot(sheet: StyleSheet, base: string): StyleSheet {
   return JSON.parse(JSON.stringify(sheet).replaceAll(`"${base}/`, `"${root}/`)) as StyleSheet;
 }
 
-async function read<T>(path: string): Promise<T> {
+async function read<T>(path: string, signal?: AbortSignal): Promise<T> {
   const url = `${root}/${path}`;
   const response = await fetch(url, {
+    signal: signal ?? null,
     headers: { Accept: "application/json, application/geo+json, application/schema+json" },
   });
   if (!response.ok) throw new Refused(response.status, url);

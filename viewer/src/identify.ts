@@ -40,6 +40,14 @@ export function show(lon: number, lat: number, features: readonly MapGeoJSONFeat
   found.forEach((_, index) => void complete(asked, index));
 }
 
+/** Shows one feature that is known by its id, and not by where the map was clicked. */
+export function showItem(layer: string, id: string | number, lon: number, lat: number, { focus = false } = {}): void {
+  const found: Found = { layer, id, properties: {}, geometry: null, schema: {}, state: "loading" };
+  const asked: Findings = { lon, lat, found: [found], focus };
+  findings.value = asked;
+  void complete(asked, 0);
+}
+
 /** Takes the attributes' titles again, in another language. */
 export function retell(): void {
   schemas.clear();
@@ -81,7 +89,7 @@ function outcome(item: PromiseSettledResult<Item>): Partial<Found> {
   return { state: closed ? "closed" : "partial" };
 }
 
-function schemaOf(layer: string): Promise<Schema> {
+export function schemaOf(layer: string): Promise<Schema> {
   const key = `${layer}/${language.value}`;
   const known = schemas.get(key);
   if (known) return known;

@@ -1,19 +1,38 @@
-/** The layer list: by theme, with a switch and a legend each, and a search that needs no accents. */
+/** The layer list: by theme with a search that needs no accents, or in the order of drawing; what is on, its legend. */
 import { signal } from "@preact/signals";
 import type { LayerCard, Swatch } from "./engine";
-import { root } from "./engine";
-import { day, plain } from "./format";
+import { plain } from "./format";
 import { Icon } from "./icons";
-import { broken, cards, collections, language, shown, style, title, toggle, zoom } from "./state";
+import { later } from "./later";
+import { broken, cards, filters, move, opacity, shown, stack, style, title, toggle, zoom } from "./state";
 import { say } from "./words";
 
+const LayerTools = later(async () => (await import("./layertools")).LayerTools);
+
 const sought = signal("");
-const explained = signal<string | undefined>(undefined);
+const opened = signal<string | undefined>(undefined);
+const inOrder = signal(false);
 
 export function LayerList() {
-  const themes = grouped(plain(sought.value.trim()));
   return (
     <section id="layers" class="card layers" aria-label={say("layers")}>
+      <div class="tabs" role="group" aria-label={say("layers")}>
+        <button type="button" aria-pressed={!inOrder.value} onClick={() => (inOrder.value = false)}>
+          {say("byTheme")}
+        </button>
+        <button type="button" aria-pressed={inOrder.value} onClick={() => (inOrder.value = true)}>
+          {say("byOrder")} <span class="count">{shown.value.size}</span>
+        </button>
+      </div>
+      {inOrder.value ? <Order /> : <Themes />}
+    </section>
+  );
+}
+
+function Themes() {
+  const themes = grouped(plain(sought.value.trim()));
+  return (
+    <>
       <label class="search">
         <Icon name="search" />
         <input
@@ -23,7 +42,6 @@ export function LayerList() {
           value={sought.value}
           onInput={(event) => (sought.value = event.currentTarget.value)}
         />
-        <span class="count">{say("shown", { n: shown.value.size })}</span>
       </label>
       <div class="scroll" tabIndex={0} role="group" aria-label={say("layers")}>
         {themes.length === 0 && style.value && <p class="hint">{say("noSuchLayer")}</p>}
@@ -38,14 +56,42 @@ export function LayerList() {
           </fieldset>
         ))}
       </div>
-    </section>
+    </>
   );
 }
 
-function Row({ name, card }: { name: string; card: LayerCard }) {
+/** Layers that are on, the highest first. */
+function Order() {
+  const names = [...stack.value].reverse().filter((name) => cards.value.get(name)?.listed);
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={say("byOrder")}>
+      <p class="hint">{say(names.length > 0 ? "orderHint" : "noneShown")}</p>
+      <ol class="order">
+        {names.map((name, place) => (
+          <Row key={name} name={name} card={cards.value.get(name)!}>
+            <Step name={name} step={1} off={place === 0} />
+            <Step name={name} step={-1} off={place === names.length - 1} />
+          </Row>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function Step({ name, step, off }: { name: string; step: 1 | -1; off: boolean }) {
+  const label = `${say(step === 1 ? "raise" : "lower")}: ${title(name)}`;
+  return (
+    <button type="button" class="icon small" aria-label={label} title={label} disabled={off} onClick={() => move(name, step)}>
+      <Icon name={step === 1 ? "up" : "down"} />
+    </button>
+  );
+}
+
+function Row({ name, card, children }: { name: string; card: LayerCard; children?: preact.ComponentChildren }) {
   const on = shown.value.has(name);
   const far = on && zoom.value < card.minzoom;
-  const open = explained.value === name;
+  const open = opened.value === name;
+  const percent = opacity.value.get(name);
   return (
     <li class={on ? "on" : ""}>
       <div class="row">
@@ -57,27 +103,36 @@ function Row({ name, card }: { name: string; card: LayerCard }) {
             {far && <small class="hint">{say("fromZoom")}</small>}
           </span>
         </label>
+        {percent !== undefined && <small class="count">{percent}%</small>}
+        {filters.value.has(name) && (
+          <span class="chip" title={say("filtered")}>
+            <Icon name="filter" />
+            <span class="unseen">{say("filtered")}</span>
+          </span>
+        )}
         {broken.value.has(name) && <Icon name="warning" />}
+        {children}
         <button
           type="button"
           class="icon small"
           aria-expanded={open}
-          aria-label={`${say("about")}: ${title(name)}`}
-          title={say("about")}
-          onClick={() => (explained.value = open ? undefined : name)}
+          aria-label={`${say("tools")}: ${title(name)}`}
+          title={say("tools")}
+          data-tools={name}
+          onClick={() => (opened.value = open ? undefined : name)}
         >
-          <Icon name="info" />
+          <Icon name={open ? "fold" : "more"} />
         </button>
       </div>
       {on && card.legend.length > 1 && <Legend swatches={card.legend} />}
-      {open && <About name={name} />}
+      {open && <LayerTools name={name} />}
     </li>
   );
 }
 
 function Legend({ swatches }: { swatches: Swatch[] }) {
   return (
-    <ul class="legend">
+    <ul class="legend" aria-label={say("legend")}>
       {swatches.map((swatch) => (
         <li key={swatch.title}>
           <Sign swatch={swatch} />
@@ -103,36 +158,6 @@ export function Sign({ swatch }: { swatch: Swatch | undefined }) {
       )}
       {shape === "circle" && <circle cx="10" cy="7" r="5" fill={color} stroke={outline} stroke-width="1.5" />}
     </svg>
-  );
-}
-
-function About({ name }: { name: string }) {
-  const collection = collections.value.get(name);
-  if (!collection) return null;
-  return (
-    <div class="about">
-      {collection.synthetic && <p class="tag">{say("synthetic")}</p>}
-      <p>{collection.description}</p>
-      <dl>
-        <Line term={say("owner")} text={collection.owner} />
-        <Line term={say("source")} text={collection.source} />
-        <Line term={say("licence")} text={collection.licence} />
-        <Line term={say("updated")} text={collection.updated && day(collection.updated, language.value)} />
-      </dl>
-      <a href={`${root}/collections/${name}?f=html&lang=${language.value}`} target="_blank" rel="noopener">
-        {say("openData")}
-      </a>
-    </div>
-  );
-}
-
-function Line({ term, text }: { term: string; text: string | undefined }) {
-  if (!text) return null;
-  return (
-    <div>
-      <dt>{term}</dt>
-      <dd>{text}</dd>
-    </div>
   );
 }
 

@@ -1,14 +1,21 @@
 /** The map itself: MapLibre wired to the page's signals. Nothing else in the page touches MapLibre. */
 import { effect } from "@preact/signals";
-import maplibregl, { type MapGeoJSONFeature, type Map as MapLibre, type StyleSpecification } from "maplibre-gl";
+import maplibregl, { type MapGeoJSONFeature, type LayerSpecification, type Map as MapLibre, type RasterTileSource, type VectorTileSource, type StyleSpecification } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
-import { findings, show } from "./identify";
+import { close, findings, show } from "./identify";
+import { parameters, withParameters } from "./questions";
 import { watch } from "./recovery";
+import { sketchFeatures, sketchLayers } from "./sketch";
+import { arranged, faded } from "./stack";
 import * as state from "./state";
 import { say } from "./words";
 
 const REACH_PX = 5;
 const SELECTION = "selection";
+const SKETCH = "sketch";
+const OWN = [SELECTION, SKETCH];
+/** Room beside what is flown to, as far as panels do not cover it. */
+const MARGIN_PX = 60;
 const ACCENT = "#e0457b";
 
 export interface Controls {
@@ -16,6 +23,8 @@ export interface Controls {
   northUp(): void;
   home(): void;
   focus(): void;
+  /** Goes to a place, or as far out as a box asks for. */
+  fly(lon: number, lat: number, box?: readonly number[]): void;
 }
 
 /** Draws the map into the element; throws when the browser has no WebGL. */
@@ -38,7 +47,11 @@ export function draw(container: HTMLElement): Controls {
   keepPlace(map);
   keepLayers(map);
   keepStyle(map);
+  keepTiles(map);
+  keepOpacity(map);
+  keepOrder(map);
   keepSelection(map);
+  keepSketch(map);
   answerClicks(map);
   watch(map);
   map.on("dataloading", () => (state.busy.value = true));
@@ -56,24 +69,62 @@ function controls(map: MapLibre): Controls {
       map.easeTo({ center: center as [number, number], zoom: zoom ?? 2, bearing: 0, animate });
     },
     focus: () => map.getCanvas().focus(),
+    fly: (lon, lat, box) => fly(map, lon, lat, box),
   };
+}
+
+function fly(map: MapLibre, lon: number, lat: number, box?: readonly number[]): void {
+  const [west = lon, south = lat, east = lon, north = lat] = box ?? [];
+  const small = Math.max(east - west, north - south) < 2e-4;
+  const animate = !calm();
+  if (small) map.easeTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), 16.5), animate });
+  else map.fitBounds([west, south, east, north], { padding: padding(), maxZoom: 17.5, animate });
+}
+
+/** Room for the panels that lie over the map. */
+function padding(): { top: number; bottom: number; left: number; right: number } {
+  const wide = innerWidth >= 768;
+  const below = document.querySelector(".dock")?.clientHeight ?? 0;
+  return { top: MARGIN_PX, bottom: MARGIN_PX + below, left: wide ? 380 : 30, right: wide ? 100 : 30 };
 }
 
 /** The style as the user has set it: layers that are on, and a place above them all for the selection. */
 function dressed(style: StyleSpecification): StyleSpecification {
   const on = state.shown.value;
-  const layers = style.layers.map((layer) =>
+  const layers = arranged(style.layers, state.order.value).map((layer) =>
     "source" in layer
-      ? { ...layer, layout: { ...layer.layout, visibility: on.has(layer.source) ? "visible" : "none" } }
+      ? {
+          ...layer,
+          layout: { ...layer.layout, visibility: on.has(layer.source) ? "visible" : "none" },
+          paint: { ...layer.paint, ...Object.fromEntries(opacities(layer).filter(([, value]) => value !== undefined)) },
+        }
       : layer,
   ) as StyleSpecification["layers"];
-  const sources = { ...nameless(style.sources), [SELECTION]: { type: "geojson", data: selection() } as const };
-  return { ...style, sources, layers: [...layers, ...selectionLayers()] };
+  const sources = {
+    ...asWanted(style.sources),
+    [SELECTION]: { type: "geojson", data: selection() } as const,
+    [SKETCH]: { type: "geojson", data: sketchFeatures() } as const,
+  };
+  return { ...style, sources, layers: [...layers, ...selectionLayers(), ...sketchLayers(SKETCH)] };
 }
 
-/** The sources without their attributions: these change with the language, and a changed source loads its tiles again. */
-function nameless(sources: StyleSpecification["sources"]): StyleSpecification["sources"] {
-  return Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, { ...source, attribution: "" }]));
+/** The sources with the tiles that the filters ask for, and without their attributions: these change with the
+ * language, and a changed source loads its tiles again. */
+function asWanted(sources: StyleSpecification["sources"]): StyleSpecification["sources"] {
+  return Object.fromEntries(
+    Object.entries(sources).map(([name, source]) => [
+      name,
+      { ...source, attribution: "", ...("tiles" in source && { tiles: tilesOf(name, source.tiles!) }) },
+    ]),
+  ) as StyleSpecification["sources"];
+}
+
+function tilesOf(name: string, tiles: string[]): string[] {
+  return tiles.map((address) => withParameters(address, parameters(state.asked(name))));
+}
+
+function opacities(layer: LayerSpecification): [string, unknown][] {
+  return "source" in layer ? faded(layer, state.opacity.value.get(layer.source) ?? 100) : [];
 }
 
 function selectionLayers(): StyleSpecification["layers"] {
@@ -109,9 +160,12 @@ function selectionLayers(): StyleSpecification["layers"] {
 }
 
 function selection(): GeoJSON.FeatureCollection {
+  const { value: at } = state.pin;
+  const pinned: GeoJSON.Point | undefined = at && { type: "Point", coordinates: [at.lon, at.lat] };
   const found = findings.value?.found.filter(({ geometry }) => geometry) ?? [];
   const smallest = found.filter(({ layer }) => layer === found[0]?.layer).slice(0, 1);
-  const features = smallest.map(({ geometry }) => ({ type: "Feature" as const, geometry: geometry!, properties: {} }));
+  const shapes = [...smallest.map(({ geometry }) => geometry!), ...(pinned && smallest.length === 0 ? [pinned] : [])];
+  const features = shapes.map((geometry) => ({ type: "Feature" as const, geometry, properties: {} }));
   return { type: "FeatureCollection", features };
 }
 
@@ -119,6 +173,8 @@ function keepPlace(map: MapLibre): void {
   const note = () => {
     const { lng, lat } = map.getCenter();
     state.place.value = { zoom: map.getZoom(), lat, lon: lng };
+    const bounds = map.getBounds();
+    state.view.value = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
   };
   map.on("moveend", note);
   map.on("zoom", () => (state.zoom.value = map.getZoom()));
@@ -140,7 +196,7 @@ function keepLayers(map: MapLibre): void {
     const on = state.shown.value;
     if (!map.getLayer("background")) return;
     for (const layer of map.getStyle().layers) {
-      if (!("source" in layer) || layer.source === SELECTION) continue;
+      if (!("source" in layer) || OWN.includes(layer.source)) continue;
       const visibility = on.has(layer.source) ? "visible" : "none";
       if (map.getLayoutProperty(layer.id, "visibility") !== visibility)
         map.setLayoutProperty(layer.id, "visibility", visibility);
@@ -161,6 +217,65 @@ function keepStyle(map: MapLibre): void {
   });
 }
 
+function keepTiles(map: MapLibre): void {
+  effect(() => {
+    for (const name of state.cards.value.keys()) {
+      const wanted = state.style.value?.sources[name];
+      const source = map.getSource<VectorTileSource | RasterTileSource>(name);
+      if (!wanted || !("tiles" in wanted) || !source?.tiles) continue;
+      const tiles = tilesOf(name, wanted.tiles!);
+      if (tiles.join() !== source.tiles.join()) source.setTiles(tiles);
+    }
+  });
+}
+
+function keepOpacity(map: MapLibre): void {
+  let faint = new Set<string>();
+  effect(() => {
+    const now = new Set(state.opacity.value.keys());
+    for (const layer of state.style.peek()?.layers ?? []) {
+      if (!("source" in layer) || !(now.has(layer.source) || faint.has(layer.source)) || !map.getLayer(layer.id)) continue;
+      opacities(layer).forEach(([property, value]) => map.setPaintProperty(layer.id, property, value));
+    }
+    faint = now;
+  });
+}
+
+function keepOrder(map: MapLibre): void {
+  let before = state.order.value;
+  effect(() => {
+    const order = state.order.value;
+    if (order === before) return;
+    before = order;
+    const wanted = arranged(state.style.peek()?.layers ?? [], order).map(({ id }) => id);
+    wanted.filter((id) => map.getLayer(id)).forEach((id) => map.moveLayer(id, "selection-area"));
+  });
+}
+
+/** The sketch is drawn as it grows; a click, or Enter at the middle of the map, adds a point. */
+function keepSketch(map: MapLibre): void {
+  effect(() => {
+    const features = sketchFeatures();
+    map.getSource<maplibregl.GeoJSONSource>(SKETCH)?.setData(features);
+  });
+  effect(() => {
+    const on = state.drawing.value;
+    map.getCanvas().style.cursor = on ? "crosshair" : "";
+    if (on) {
+      close();
+      map.doubleClickZoom.disable();
+    } else map.doubleClickZoom.enable();
+  });
+  map.on("dblclick", () => (state.drawing.value = false));
+}
+
+function add(lon: number, lat: number): void {
+  const sketch = state.sketch.value;
+  const last = sketch?.points.at(-1);
+  if (!sketch || (last && last[0] === lon && last[1] === lat)) return;
+  state.sketch.value = { ...sketch, points: [...sketch.points, [lon, lat]] };
+}
+
 function keepSelection(map: MapLibre): void {
   effect(() => {
     const data = selection();
@@ -176,13 +291,19 @@ function answerClicks(map: MapLibre): void {
     if (before?.focus && !findings.value) canvas.focus();
     before = findings.value;
   });
-  map.on("click", ({ point, lngLat }) => show(lngLat.lng, lngLat.lat, under(map, point)));
+  map.on("click", ({ point, lngLat, originalEvent }) => {
+    if (state.drawing.value) {
+      if (originalEvent.detail < 2) add(lngLat.lng, lngLat.lat);
+    } else show(lngLat.lng, lngLat.lat, under(map, point));
+  });
   canvas.addEventListener("keydown", ({ key }) => {
     const middle = map.getCenter();
-    if (key === "Enter") show(middle.lng, middle.lat, under(map, map.project(middle)), { focus: true });
+    if (key === "Enter" && state.drawing.value) add(middle.lng, middle.lat);
+    else if (key === "Escape") state.drawing.value = false;
+    else if (key === "Enter") show(middle.lng, middle.lat, under(map, map.project(middle)), { focus: true });
   });
   map.on("mousemove", ({ point }) => {
-    if (map.isMoving()) return;
+    if (map.isMoving() || state.drawing.value) return;
     canvas.style.cursor = map.queryRenderedFeatures(point, { layers: pointLayers(map) }).length > 0 ? "pointer" : "";
   });
 }

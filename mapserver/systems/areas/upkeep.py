@@ -11,6 +11,8 @@ import psycopg
 from mapserver.catalogue import Catalogue
 from mapserver.systems.areas import outlines, weighing
 from mapserver.systems.areas.assignment import reassign_pending
+from mapserver.systems.areas.book import areas_in
+from mapserver.systems.areas.counting import count, fold
 
 Say = Callable[[str], None]
 
@@ -27,4 +29,7 @@ def caught_up(owner_dsn: str, layers: Catalogue, say: Say = _silent) -> tuple[st
             notes += outlines.follow(conn, folder)
         for kind, links in weighing.measure(conn, layers.layers, say).items():
             notes.append(f"weights by {kind} of {links} links measured")
+        if counted := count(conn, layers, areas_in(conn)):
+            notes.append(f"{len({name for name, _ in counted})} layers counted by place on earlier boundaries")
+        fold(conn)
     return tuple(notes)
