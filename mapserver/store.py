@@ -1,8 +1,8 @@
 """Asks PostGIS, as the caller, and gives back libpq results without a Python object a row.
 
 One question is one round trip and one implicit transaction. A connection knows whose rights it holds; where the next
-caller's are others, they are set in the same pipeline, before the statement, and after any fault anew. Refuses to queue for ever: beyond
-`MAX_WAITING` questions, or after `MAX_WAIT_S`, a caller is told to come again."""
+caller's are others, they are set in the same pipeline, before the statement, and after any fault anew. Refuses to queue
+for ever: beyond `MAX_WAITING` questions, or after `MAX_WAIT_S`, a caller is told to come again."""
 
 from __future__ import annotations
 

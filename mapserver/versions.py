@@ -22,6 +22,7 @@ def ground() -> list[str]:
         ' (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, layer text COLLATE "C" NOT NULL,'
         " number bigint NOT NULL,"
         " at timestamptz NOT NULL DEFAULT clock_timestamp())",
+        "ALTER TABLE citymap.change ADD COLUMN IF NOT EXISTS at timestamptz NOT NULL DEFAULT clock_timestamp()",
         "CREATE INDEX IF NOT EXISTS change_layer_idx ON citymap.change (layer)",
         f"GRANT SELECT ON citymap.change TO {READER}, {INSIDER}",
         f"GRANT USAGE ON SCHEMA citymap TO {READER}, {INSIDER}",

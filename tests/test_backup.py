@@ -63,8 +63,8 @@ def empty(house: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def fingerprints(dsn: str) -> dict[str, object]:
-    """What stands in every table, as one hash each; the numbers of transactions are the cluster's own."""
-    passing = "'{_began,_ended,epoch,pruned}'"
+    """What stands in every table, as one hash each; numbers of transactions and of versions are the cluster's own."""
+    passing = "'{_began,_ended,epoch,pruned,number}'"
     said: dict[str, object] = {}
     with psycopg.connect(dsn) as conn:
         for name in rows(dsn):

@@ -15,13 +15,14 @@ FLOORS = {
     "ground": "errors settings",
     "words": "layer catalogue crs",
     "thought": (
-        "query formats linking projection history versions filters cql2 parameters features ddl tables styles text times values faults headers "
-        "negotiation coding reference shapes areas area_names periods sheets reaggregation regrouping joining whereabouts sought "
-        "spreadsheets tallies"
+        "query formats linking projection history versions filters cql2 parameters features ddl tables styles "
+        "text times values faults headers negotiation coding reference shapes areas area_names periods sheets "
+        "reaggregation regrouping joining whereabouts sought spreadsheets tallies"
     ),
     "voice": "aggregates names statements rowstatements extracts edits changes",
     "hands": (
-        "store encoder fetching freshness tilecache house downloads standing undo existing loading loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
+        "store encoder fetching freshness tilecache house downloads standing undo existing loading "
+        "loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
         "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",

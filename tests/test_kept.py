@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+
+from mapserver.http.kept import KEEP_S
 
 pytestmark = pytest.mark.postgis
 PATHS = ("/", "/conformance", "/collections", "/collections/wards", "/api", "/collections/wards/queryables",
@@ -50,6 +53,15 @@ def test_a_token_is_looked_at_though_the_document_is_kept(http, path):
 @pytest.mark.parametrize("path", ["/collections?unknown=1", "/nowhere", "/collections/none"])
 def test_what_is_wrong_is_wrong_again(http, path):
     assert http.get(path).status_code == http.get(path).status_code >= 400
+
+
+def test_a_client_that_asks_for_changes_only_is_answered_for_ever(http):
+    """Also when nobody else asks, and the kept document is made again and again."""
+    tag = {"if-none-match": http.get("/conformance").headers["etag"]}
+    until = time.monotonic() + 2 * KEEP_S + 0.2
+    while time.monotonic() < until:
+        assert http.get("/conformance", headers=tag).status_code == 304
+    assert http.get("/conformance").json()["conformsTo"]
 
 
 def test_head_and_get_are_told_apart(http):

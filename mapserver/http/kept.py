@@ -21,7 +21,7 @@ DECISIVE = frozenset((b"host", b"accept", b"accept-language", b"accept-encoding"
 _BODILY = (b"content-type", b"content-length", b"content-encoding")
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Raw = list[tuple[bytes, bytes]]
+Key = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -33,13 +33,20 @@ class Document:
     body: bytes = b""
     until: float = 0.0
 
+    def hear(self, message: Mapping[str, Any]) -> None:
+        """Takes a message of the answer; the body of what is no document may be large, and passes by."""
+        if message["type"] == "http.response.start":
+            self.start = message
+        elif self.tag:
+            self.body += message.get("body", b"")
+
 
 class Kept:
     """The kept documents of one worker."""
 
     def __init__(self, behind: App) -> None:
         self._behind = behind
-        self._documents: OrderedDict[tuple[object, ...], Document] = OrderedDict()
+        self._documents: OrderedDict[Key, Document] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key(scope)
@@ -47,31 +54,54 @@ class Kept:
             await self._behind(scope, receive, send)
             return
         document = self._documents.get(key)
-        if document is not None and document.until > time.monotonic():
+        if document is None:
+            await self._behind_heard(key, scope, receive, send)
+        elif document.until > time.monotonic():
             await _sent(document, scope, send)
-            return
-        await self._asked(key, scope, receive, send)
+        else:
+            await self._again(key, scope, receive, send)
 
-    async def _asked(self, key: tuple[object, ...], scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, and listens to its answer."""
+    async def _behind_heard(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, and keeps its answer, if that is a document; a 304 says at least that it is one."""
         made = Document()
 
         async def heard(message: Mapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                made.start = message
-            else:
-                made.body += message.get("body", b"")
+            made.hear(message)
             await send(message)
 
         await self._behind({**scope, KEEP: made}, receive, heard)
-        if made.tag and made.start.get("status") == 200:
-            made.until = time.monotonic() + KEEP_S
-            self._documents[key] = made
-            while len(self._documents) > MOST_KEPT:
-                self._documents.popitem(last=False)
+        self._keep(key, made)
+
+    async def _again(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has a document made again, whole, whatever this client has of it."""
+        made, messages = Document(), list[Mapping[str, Any]]()
+
+        async def heard(message: Mapping[str, Any]) -> None:
+            made.hear(message)
+            messages.append(message)
+
+        headers = [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]
+        await self._behind({**scope, "headers": headers, KEEP: made}, receive, heard)
+        if self._keep(key, made):
+            await _sent(made, scope, send)
+            return
+        self._documents.pop(key, None)
+        for message in messages:
+            await send(message)
+
+    def _keep(self, key: Key, made: Document) -> bool:
+        """Keeps what may be kept; whether it can be sent again."""
+        if not made.tag:
+            return False
+        whole = made.start.get("status") == 200
+        made.until = time.monotonic() + KEEP_S if whole else 0.0
+        self._documents[key] = made
+        while len(self._documents) > MOST_KEPT:
+            self._documents.popitem(last=False)
+        return whole
 
 
-def _key(scope: Scope) -> tuple[object, ...] | None:
+def _key(scope: Scope) -> Key | None:
     """Everything that an answer may depend on; None for a request whose answer is never kept."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return None

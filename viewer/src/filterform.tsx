@@ -1,6 +1,6 @@
 /** A layer's filter as a form, made of what the engine says can be asked: codes to tick, numbers and days from and to. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { type Condition, type Conditions, says } from "./conditions";
 import { type Property, fetchCount } from "./engine";
 import { unit } from "./format";
@@ -21,9 +21,14 @@ export function FilterForm({ name }: { name: string }) {
     void schemaOf(name).then(({ properties }) => (columns.value = filterable(properties)));
   }, [name, language.value]);
   useEffect(() => counted(name), [name, filters.value]);
+  const form = useRef<HTMLFormElement>(null);
+  const ready = columns.value.length > 0;
+  useEffect(() => form.current?.scrollIntoView({ block: "nearest" }), [ready]);
   const set = (column: string, condition: Condition) => restrict(name, { ...conditions, [column]: condition });
   return (
-    <form class="filter" aria-label={say("filterOf", { layer: title(name) })} onSubmit={(event) => event.preventDefault()}>
+    <form
+      ref={form}
+      class="filter" aria-label={say("filterOf", { layer: title(name) })} onSubmit={(event) => event.preventDefault()}>
       {columns.value.map(([column, property]) => (
         <Field key={column} column={column} property={property} conditions={conditions} set={(one) => set(column, one)} />
       ))}
