@@ -174,7 +174,8 @@ def page(outcomes: list[Outcome]) -> str:
 
 Written by `benchmarks/wards.py`: points in the boxes of {wards} wards, the same for all in one run; all found the same
 number in every ward. Processors' time is that of the program with its processes, and of PostgreSQL. The database
-reads stored features, keeps their old wards for readers until all switch at once, and keeps its counts by ward.
+reads stored features, keeps their old wards for readers until all switch at once, and keeps its counts by ward. On two
+cores that others used at the same time: compare the processors' time rather than the seconds.
 
 | | points | seconds | of processors | µs a point | found in a ward |
 | --- | ---: | ---: | ---: | ---: | ---: |

@@ -148,6 +148,7 @@ class Download:
                 geometry_type=_geometry_type(layer),
                 crs=_authority(self.query.crs),
                 encoding="UTF-8" if self.made.name == "shp" else None,
+                layer_options=_layer_options(layer, self.made),
             )
         return path
 
@@ -255,6 +256,11 @@ def _geo(query: ItemsQuery) -> dict[bytes, bytes] | None:
 
 def _geometry_type(layer: Layer) -> str | None:
     return {"Geometry": "Unknown", None: None}.get(layer.geometry, layer.geometry)
+
+
+def _layer_options(layer: Layer, made: Format) -> dict[str, str]:
+    """The index of a FlatGeobuf has no place for a feature without geometry, which only a view can have."""
+    return {"SPATIAL_INDEX": "NO"} if made.driver == "FlatGeobuf" and layer.origin == "view" else {}
 
 
 def _authority(crs: Crs) -> str:

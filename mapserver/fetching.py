@@ -21,8 +21,8 @@ PLAIN = "rfc7946"
 
 MOST_TILE_BYTES = 500_000
 """A thinned tile is no larger."""
-GRIDS = (4, 8, 16, 32, 64, 128)
-"""Grids on which a tile is thinned, in units of 4096: tried in turn."""
+STEPS = (*(Thinned(grid, WHOLE.most) for grid in (4, 8, 16, 32, 64)), Thinned(128, MOST_TILE_BYTES * 9 // 10))
+"""How a tile is thinned, tried in turn: on coarser grids, and at the very last by leaving off at that size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,16 @@ class Fetching:
         if self._encoder is not None and rowstatements.can_tile(query.layer):
             question = rowstatements.tile(query, caller)
             rows = await self._store.fetch(caller, question.statement)
-            made = _tile(self._encoder, query, rows, question.shape)
+            made = tile(self._encoder, query, rows, question.shape)
             if made is not None:
                 return made
         return (await self._store.fetch(caller, statements.tile(query, caller))).value() or b""
 
 
-def _tile(encoder: Encoder, query: TileQuery, rows: Rows, shape: Shape) -> bytes | None:
+def tile(encoder: Encoder, query: TileQuery, rows: Rows, shape: Shape) -> bytes | None:
     """The whole tile, or, where the layer allows it and it would be too large, the finest thinned one that is not."""
     layer, zxy, mercator = query.layer, (query.z, query.x, query.y), query.layer.srid == WEB_MERCATOR.srid
-    for thinned in (WHOLE, *(Thinned(grid, MOST_TILE_BYTES) for grid in GRIDS)):
+    for thinned in (WHOLE, *STEPS):
         made = encoder.tile(rows, shape, layer.name, zxy, buffer=TILE_BUFFER, mercator=mercator, thinned=thinned)
         if made is None or len(made) <= MOST_TILE_BYTES or query.z >= layer.tiles.whole_zoom:
             return made

@@ -6,7 +6,9 @@ import asyncio
 import math
 import random
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
@@ -24,8 +26,9 @@ from mapserver import rowstatements, statements
 from mapserver.catalogue import catalogue
 from mapserver.crs import OFFERED
 from mapserver.encoder import Encoder, Thinned, encoder
-from mapserver.fetching import Fetching, fitting
-from mapserver.layer import TYPES, Layer
+from mapserver.fetching import MOST_TILE_BYTES, Fetching, fitting
+from mapserver.fetching import tile as sized
+from mapserver.layer import TYPES, Layer, Tiles
 from mapserver.query import ANYONE, Cursor, ItemQuery, ItemsQuery, Sort, TileQuery
 from mapserver.rowstatements import Shape
 from mapserver.settings import ROOT
@@ -348,6 +351,25 @@ def test_a_thinned_tile_is_small_and_true(asked, built):
         if len(tile) < 400_000:
             taken = {tuple((v + 64) // grid for v in (x, 4096 - y)) for x, y in every.values()}
             assert len(cells) >= 0.9 * len(taken), "no crowd is left out altogether"
+
+
+async def crowded(store: Store, built: Encoder, whole_from: int) -> bytes:
+    """The tile of a made layer of 50,000 points."""
+    layer = replace(DRAWN[0], name="crowd", geometry="Point", columns=(), tiles=Tiles(whole_from=whole_from))
+    rows = await store.fetch(ANYONE, Statement(CROWD))
+    return sized(built, TileQuery(layer, *CENTRE_TILE), rows, GRID) or b""
+
+
+def test_below_its_zoom_a_tile_is_thinned_evenly_and_from_there_on_it_is_whole(asked, built):
+    whole = asked(lambda store: crowded(store, built, 9))
+    thin = asked(lambda store: crowded(store, built, 10))
+    assert len(thin) <= MOST_TILE_BYTES < len(whole)
+    told = [mapbox_vector_tile.decode(tile)["crowd"]["features"] for tile in (whole, thin)]
+    quarters = [
+        Counter((x > 2048, y > 2048) for x, y in (f["geometry"]["coordinates"] for f in features)) for features in told
+    ]
+    assert len(told[0]) > len(told[1]) > 1000
+    assert set(quarters[0]) == set(quarters[1]), "no part of the tile is left empty"
 
 
 def test_thinned_neighbours_keep_their_common_border(asked, built):

@@ -214,6 +214,169 @@ def test_the_map_can_be_used_with_the_keyboard_alone(visit: Visit) -> None:
     expect(visit.page.locator("#map canvas")).to_be_focused()
 
 
+def test_an_old_ward_is_searched_without_marks_and_leads_to_its_heir(visit: Visit) -> None:
+    visit.open()
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type("phuong ben nghe")
+    first = visit.page.get_by_role("option").first
+    expect(first).to_contain_text("Phường Sài Gòn")
+    expect(first).to_contain_text("Phường Bến Nghé, Quận 1")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".here .feature").first).to_contain_text("Phường Sài Gòn")
+    expect(visit.page.locator("#found")).to_have_count(0)
+    assert visit.complaints == []
+
+
+def test_search_is_walked_with_the_arrows_and_left_with_escape(visit: Visit) -> None:
+    visit.open()
+    box = visit.page.get_by_role("combobox", name="Tìm trên bản đồ")
+    box.fill("phuong")
+    expect(visit.page.get_by_role("option")).not_to_have_count(0)
+    box.press("ArrowDown")
+    expect(visit.page.get_by_role("option").nth(1)).to_have_attribute("aria-selected", "true")
+    expect(box).to_have_attribute("aria-activedescendant", "found-1")
+    box.press("Escape")
+    expect(visit.page.get_by_role("option")).to_have_count(0)
+    box.fill("zzzz qqqq")
+    expect(visit.page.locator(".found")).to_contain_text("Không tìm thấy")
+
+
+def test_coordinates_of_vn2000_are_flown_to(visit: Visit) -> None:
+    visit.open()
+    box = visit.page.get_by_role("combobox", name="Tìm trên bản đồ")
+    box.fill("1191410.466 603514.537")
+    expect(visit.page.get_by_role("option").first).to_contain_text("EPSG:9210")
+    box.press("Enter")
+    until(lambda: "/10.77210/106.69830" in visit.page.url, "the map is there")
+
+
+def test_a_filter_holds_for_the_map_the_table_and_the_files(visit: Visit) -> None:
+    visit.open("map=10/10.8/106.7&layers=schools")
+    visit.page.locator('[data-tools="schools"]').click()
+    visit.page.get_by_role("button", name="Lọc", exact=True).click()
+    visit.page.locator('[data-filter="kind"]').get_by_label("Mầm non").check()
+    until(lambda: any("/tiles/" in url and "kindergarten" in url for url in visit.asked), "tiles are filtered")
+    matching = visit.page.locator(".filter [role=status]")
+    expect(matching).to_contain_text("đối tượng phù hợp")
+    number = re.sub(r"\D", "", matching.inner_text())
+    assert 0 < int(number) < total(visit, "schools")
+    visit.page.get_by_role("button", name="Bảng", exact=True).click()
+    expect(visit.page.locator(".dock h2")).to_contain_text(f"{number} đối tượng")
+    visit.page.locator(".dock summary").click()
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("link", name="CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert len(lines) - 1 == int(number)
+    assert "where.schools=" in visit.page.url
+    assert visit.complaints == []
+
+
+def total(visit: Visit, layer: str) -> int:
+    answer = httpx.get(f"{visit.url}/collections/{layer}/items", params={"resultType": "hits", "f": "json"})
+    return int(answer.json()["numberMatched"])
+
+
+def test_a_table_is_sorted_and_read_to_its_end_and_leads_to_the_place(visit: Visit) -> None:
+    visit.open("map=10/10.8/106.7&layers=petitions&table=petitions:-received_at")
+    heading = visit.page.locator("th", has_text="Thời điểm tiếp nhận")
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "none")
+    expect(visit.page.locator("tbody tr:not(.gap)")).not_to_have_count(0)
+    scroll, before = visit.page.locator(".rows"), visit.page.locator(".rows").evaluate("it => it.scrollHeight")
+    scroll.evaluate("it => it.scrollTo(0, it.scrollHeight)")
+    until(lambda: scroll.evaluate("it => it.scrollHeight") > before, "more rows came")
+    assert visit.page.locator("tbody tr:not(.gap)").count() < 80
+    visit.page.locator("tbody tr:not(.gap)").last.click()
+    expect(visit.page.locator(".here .feature")).to_have_count(1)
+    until(lambda: float(re.search(r"map=([\d.]+)", visit.page.url)[1]) > 15, "the map went there")  # type: ignore[index]
+    assert visit.complaints == []
+
+
+def test_only_what_is_in_view_stands_in_the_table(visit: Visit) -> None:
+    visit.open("map=15/10.77500/106.70000&layers=addresses&table=addresses::view")
+    told = visit.page.locator(".dock h2")
+    expect(told).to_contain_text("đối tượng")
+    assert int(re.sub(r"\D", "", told.inner_text())) < total(visit, "addresses")
+    assert any("bbox=" in url for url in visit.asked if "/items" in url)
+
+
+def test_addresses_for_other_software_answer(visit: Visit) -> None:
+    visit.open("map=10/10.8/106.7&layers=schools")
+    visit.page.locator('[data-tools="schools"]').click()
+    visit.page.get_by_role("button", name="Kết nối").click()
+    for way in ("features", "csv", "geojson", "tilejson", "style"):
+        address = visit.page.locator(f'[data-way="{way}"] input').input_value()
+        assert httpx.get(address).status_code == 200, address
+    visit.page.locator('[data-way="csv"]').get_by_role("button").click()
+    expect(visit.page.locator('[data-way="csv"]')).to_contain_text("Đã chép")
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_layer_is_faded_and_put_below_another(visit: Visit) -> None:
+    visit.open(f"{CENTRE}&layers=wards,water_areas")
+    before = visit.share(LAND)
+    visit.page.get_by_role("button", name="Thứ tự vẽ").click()
+    names = visit.page.locator(".order .name")
+    first = names.first.inner_text()
+    visit.page.get_by_role("button", name=f"Đưa xuống: {first}").click()
+    expect(names.nth(1)).to_have_text(first)
+    assert "order=" in visit.page.url
+    visit.page.locator('[data-tools="wards"]').click()
+    visit.page.get_by_label("Độ đậm: Phường, xã, đặc khu").fill("10")
+    until(lambda: visit.share(LAND) < before / 2, "the land is faint")
+    assert "opacity=wards:10" in visit.page.url
+    assert visit.complaints == []
+
+
+def test_lengths_are_those_of_vn2000_and_drawn_by_keyboard(visit: Visit) -> None:
+    visit.open(f"{CENTRE}&layers=wards")
+    visit.page.get_by_role("button", name="Đo và khoanh vùng").click()
+    visit.page.locator("#map canvas").focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.evaluate("location.hash = location.hash.replace(/map=[^&]*/, 'map=14/10.78500/106.70000')")
+    until(lambda: "sketch=length:106.7_10.775" in visit.page.url, "the first point is kept")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".figures .big dd")).to_have_text(re.compile(r"^1\.106,1\d? m$"))
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.get_by_role("button", name="Vẽ tiếp")).to_be_visible()
+
+
+def test_a_polygon_counts_what_lies_in_it_layer_by_layer(visit: Visit) -> None:
+    ring = ["106.6_10.7", "106.8_10.7", "106.8_10.9", "106.6_10.9"]
+    visit.open(f"map=12/10.8/106.7&layers=wards,schools&sketch=count:{','.join(ring)}")
+    told = visit.page.locator('[data-count="schools"] strong')
+    expect(told).to_have_text(re.compile(r"^\d+$"))
+    box = httpx.get(
+        f"{visit.url}/collections/schools/items",
+        params={"resultType": "hits", "f": "json", "bbox": "106.6,10.7,106.8,10.9"},
+    ).json()["numberMatched"]
+    assert int(told.inner_text()) == box
+    link = visit.page.locator('[data-count="schools"] a').first.get_attribute("href") or ""
+    assert len(httpx.get(link).text.splitlines()) == box + 1
+
+
+def test_layers_with_time_are_shown_of_a_window_of_days(visit: Visit) -> None:
+    visit.open("map=11/10.8/106.7&layers=petitions")
+    visit.page.get_by_role("button", name="Thời gian").click()
+    visit.page.get_by_label("Khoảng").select_option("30")
+    until(lambda: any("/tiles/" in url and "datetime=" in url for url in visit.asked), "tiles of the window")
+    assert "time=" in visit.page.url
+    visit.page.locator(".timebar").get_by_role("button", name="Đóng").click()
+    expect(visit.page.locator(".timebar")).to_have_count(0)
+    assert "time=" not in visit.page.url
+    assert visit.complaints == []
+
+
+def test_a_phone_holds_the_table_and_the_measure(phone: Visit) -> None:
+    for what in ("table=schools", "sketch=area:106.69_10.77,106.71_10.77,106.71_10.78"):
+        phone.page.goto("about:blank")
+        phone.open(f"{CENTRE}&{what}")
+        expect(phone.page.locator(".dock, .measure")).to_be_visible()
+        assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_phone_shows_the_map_first_and_nothing_runs_off_its_side(phone: Visit) -> None:
     phone.open()
     expect(phone.page.locator("#layers")).to_have_count(0)

@@ -233,7 +233,7 @@ def _closeness(title: str, asked: Sought) -> float:
     """0 the very name, 1 it begins so, 2 the words stand together in it, 3 they are in it; marks that agree count."""
     name, phrase = folded(title), asked.phrase
     said = asked.text.strip().casefold()
-    marked = 0.0 if said in title.casefold() else 0.5
+    marked = 0.0 if said.isascii() or said in title.casefold() else 0.5
     if name.strip() == phrase or name.split()[1:] == list(asked.words):
         return marked
     if name.startswith(f" {phrase}"):

@@ -16,10 +16,10 @@ export function Connect() {
   useEffect(() => dialog.current?.showModal(), []);
   const close = () => (connecting.value = copied.value = undefined);
   return (
-    <dialog ref={dialog} class="card connect" aria-labelledby="connect-title" onClose={close} onClick={(event) => event.target === dialog.current && close()}>
+    <dialog ref={dialog} class="card connect" aria-labelledby="connect-title" onClose={close} onClick={(event) => event.target === event.currentTarget && event.currentTarget.close()}>
       <div class="bar">
         <h2 id="connect-title">{say("connectTo", { layer: title(name) })}</h2>
-        <button type="button" class="icon" aria-label={say("close")} title={say("close")} onClick={close}>
+        <button type="button" class="icon" aria-label={say("close")} title={say("close")} onClick={() => dialog.current?.close()}>
           <Icon name="close" />
         </button>
       </div>

@@ -186,8 +186,8 @@ function metres(length: number): string {
 }
 
 function squared(area: number): string {
-  const hectares = area >= 10_000 ? ` (${number(area / (area >= 1e6 ? 1e6 : 1e4), 3)} ${area >= 1e6 ? "km²" : "ha"})` : "";
-  return `${number(area, area >= 10_000 ? 0 : 1)} m²${hectares}`;
+  const exact = `${number(area, area >= 10_000 ? 0 : 1)} m²`;
+  return area < 10_000 ? exact : `${exact} = ${area >= 1e6 ? `${number(area / 1e6, 3)} km²` : `${number(area / 1e4, 3)} ha`}`;
 }
 
 function number(value: number, digits: number): string {

@@ -34,7 +34,7 @@ export function TimeBar() {
         </button>
       </div>
       <div class="moments">
-        <button type="button" class="icon" disabled={!period.value} aria-label={say(playing.value ? "pause" : "play")} title={say(playing.value ? "pause" : "play")} onClick={() => (playing.value = !playing.value)}>
+        <button type="button" class="icon" aria-label={say(playing.value ? "pause" : "play")} title={say(playing.value ? "pause" : "play")} onClick={() => start(now, whole)}>
           <Icon name={playing.value ? "pause" : "play"} />
         </button>
         <input
@@ -61,7 +61,6 @@ export function TimeBar() {
       <div class="ends">
         <Day end="from" now={now} whole={whole} />
         <Day end="to" now={now} whole={whole} />
-        <output>{period.value ? told(now) : say("allTime")}</output>
       </div>
     </section>
   );
@@ -102,6 +101,15 @@ function play(): () => void {
     period.value = moved(whole.from, from + length > days(whole) + 1 ? 0 : from, length);
   }, STEP_MS);
   return () => clearInterval(timer);
+}
+
+/** Starts or stops; without a window of its own the slider takes a month at a time. */
+function start(now: Period, whole: Period): void {
+  if (!period.value) {
+    resize(30, now, whole);
+    period.value = moved(whole.from, 0, 30);
+  }
+  playing.value = !playing.value;
 }
 
 function resize(size: number, now: Period, whole: Period): void {

@@ -67,7 +67,7 @@ const words = {
   tryNow: ["Thử ngay", "Try now"],
   sources: ["Nguồn dữ liệu", "Data sources"],
   skip: ["Đến bản đồ", "Skip to the map"],
-  search: ["Tìm phường, đường, địa chỉ, tọa độ…", "Find a ward, street, address, coordinates…"],
+  search: ["Tìm phường, đường, địa chỉ…", "Find a ward, street, address…"],
   searchLabel: ["Tìm trên bản đồ", "Search the map"],
   clear: ["Xóa", "Clear"],
   noHit: [

@@ -126,9 +126,7 @@ def _pieces(conn: Connection, number: int | None) -> None:
 
 
 def _held(layer: Layer, features: str) -> str:
-    """For a query for `id`, `geom` and `stamp`: the ward of each, and how many wards hold it.
-
-    As one join and not row by row: 8 µs a point instead of 27."""
+    """For a query for `id`, `geom` and `stamp`: the ward of each, and how many wards hold it."""
     place = "geom" if layer.geometry == "Point" else "ST_PointOnSurface(geom)"
     return f"""
         SELECT f.id, min(p.code) AS code, count(DISTINCT p.code)::int AS held, f.stamp
