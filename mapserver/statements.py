@@ -211,6 +211,10 @@ def _time_json(layer: Layer) -> str:
     column = layer.by_name.get(layer.time or "")
     if column is None or column.access.level != "public":
         return "'null'"
+    end = layer.by_name.get(layer.until or "")
+    if end is not None:
+        first, last = (f"""coalesce({c.kind.json_sql.format(quoted(c.name))},'".."')""" for c in (column, end))
+        return f"""'{{"interval":['||{first}||','||{last}||']}}'"""
     member = "date" if column.type == "date" else "timestamp"
     return f"""coalesce('{{"{member}":'||{column.kind.json_sql.format(quoted(column.name))}||'}}','null')"""
 

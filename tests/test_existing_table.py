@@ -99,7 +99,7 @@ def theirs(cluster: Cluster) -> Iterator[str]:
         admin = cluster.dsn("citymap", "waterreader")
         x, y = grid(*BEN_THANH)
         with psycopg.connect(admin, autocommit=True) as conn:
-            conn.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
+            conn.execute("CREATE EXTENSION IF NOT EXISTS unaccent; CREATE EXTENSION IF NOT EXISTS pg_trgm")
             conn.execute(TABLE.format(x=x, y=y))
             conn.execute(
                 'GRANT USAGE ON SCHEMA "Water" TO waterreader; GRANT SELECT ON "Water"."HYDRANTS" TO waterreader'

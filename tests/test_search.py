@@ -148,6 +148,13 @@ def test_an_address_is_found_by_street_and_number(server: str, names_of) -> None
 
 
 @pytest.mark.postgis
+def test_where_a_house_is_not_known_its_street_is_found(server: str, names_of) -> None:
+    ((street,),) = names_of("SELECT name FROM layers.roads WHERE name LIKE '% %' ORDER BY id LIMIT 1")
+    hits = search(server, f"99999/99 {street}")
+    assert street in {hit["title"] for hit in hits if hit["layer"] == "roads"}
+
+
+@pytest.mark.postgis
 def test_a_petition_is_found_by_its_code(server: str, names_of) -> None:
     ((code, number),) = names_of("SELECT code, id FROM layers.petitions ORDER BY id LIMIT 1")
     (hit,) = [hit for hit in search(server, code.lower()) if hit["layer"] == "petitions"]

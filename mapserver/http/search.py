@@ -5,7 +5,7 @@ Everything is asked of the database as the caller: what somebody may not see is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ DEFAULT_LIMIT, MAX_LIMIT = 12, 50
 MOST_OLD, MOST_STREETS = 6, 12
 SHORTEST = 2
 """Letters from which a text is looked for among names."""
+_KINDS = ("phuong", "xa", "quan", "huyen", "duong")
+"""First words of a name that people leave out."""
 _CITY_TIME = timedelta(hours=7)
 
 
@@ -120,6 +122,8 @@ class Search:
             return at
         houses = await self._houses(question)
         found = [*await self._old_units(question), *await self._by_words(question)]
+        if not found and question.asked.number:
+            found = await self._by_words(replace(question, asked=replace(question.asked, words=question.asked.street)))
         if not found and not houses:
             found = await self._by_likeness(question)
         return [*await self._by_code(question), *houses, *sorted(found, key=lambda hit: hit.order)]
@@ -234,7 +238,8 @@ def _closeness(title: str, asked: Sought) -> float:
     name, phrase = folded(title), asked.phrase
     said = asked.text.strip().casefold()
     marked = 0.0 if said.isascii() or said in title.casefold() else 0.5
-    if name.strip() == phrase or name.split()[1:] == list(asked.words):
+    kind, *bare = name.split()
+    if name.strip() == phrase or (kind in _KINDS and bare == list(asked.words)):
         return marked
     if name.startswith(f" {phrase}"):
         return 1 + marked
@@ -266,7 +271,8 @@ def _inherited(question: Question, unit: Area, heir: Heir, place: list[float]) -
     whole = heir.share is None
     vi = f"{'Thay' if whole else 'Nhận một phần'} {unit.full_name} (đến {day})"
     en = f"{'Took the place of' if whole else 'Took part of'} {unit.full_name} (until {day})"
-    order = (_closeness(unit.name, question.asked) - 0.1, 0.5, -(heir.share or 1.0), len(unit.full_name))
+    close = _closeness(unit.name, question.asked)
+    order = (close - 0.1 if close < 1 else close + 0.6, 0.5, -(heir.share or 1.0), len(unit.full_name))
     more = {"was": unit.full_name, "share": heir.share, "code": heir.area.code}
     return Hit("unit", question.name(heir.area), question.say(vi, en), lon, lat, tuple(box), "wards", None, order, more)
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -236,6 +236,7 @@ def like(text: str, pattern: str) -> bool:
     return re.fullmatch(out, text, re.DOTALL) is not None
 
 
+@lru_cache(50_000)
 def on_grid(shape: shapely.Geometry) -> shapely.Geometry:
     """A shape on the city's grid, in metres."""
     return shapely.transform(shape, to_crs("http://www.opengis.net/def/crs/EPSG/0/9210"))

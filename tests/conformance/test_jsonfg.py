@@ -49,21 +49,30 @@ def test_the_root_says_what_it_conforms_to_and_nothing_else_does(api: Api):
                 assert not {"conformsTo", "coordRefSys"} & set(feature)
 
 
-@requirement(f"{FG}/core/instant", f"{FG}/core/utc", broken_by=faults.saying(r'("time":\{"[a-z]+":")', r"\1x", ITEMS))
+@requirement(
+    f"{FG}/core/instant",
+    f"{FG}/core/interval",
+    f"{FG}/core/instant-and-interval",
+    f"{FG}/core/utc",
+    broken_by=faults.saying(r'("time":\{"[a-z]+":")', r"\1x", ITEMS),
+)
 def test_time_is_the_primary_instant_of_the_feature(api: Api):
     timed = 0
     for name, root in roots(api):
         schema = api.json(f"/collections/{name}/schema")["properties"]
-        instant = next((c for c, said in schema.items() if said.get("x-ogc-role") == "primary-instant"), None)
+        roles = {said["x-ogc-role"]: column for column, said in schema.items() if "x-ogc-role" in said}
+        instant, start, end = (roles.get(f"primary-{role}") for role in ("instant", "interval-start", "interval-end"))
         for feature in features(root):
-            value = feature["properties"].get(instant)
-            if value is None:
+            told = feature["properties"]
+            if start:
+                assert feature["time"] == {"interval": [told[start] or "..", told[end] or ".."]}
+            elif told.get(instant) is None:
                 assert feature["time"] is None
-                continue
-            timed += 1
-            ((member, told),) = feature["time"].items()
-            assert told == value
-            assert re.fullmatch({"date": DATE, "timestamp": INSTANT}[member], told)
+            else:
+                timed += 1
+                ((member, value),) = feature["time"].items()
+                assert value == told[instant]
+                assert re.fullmatch({"date": DATE, "timestamp": INSTANT}[member], value)
     assert timed
 
 
