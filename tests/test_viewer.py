@@ -260,7 +260,7 @@ def test_coordinates_of_vn2000_are_flown_to(visit: Visit) -> None:
 
 
 def test_a_filter_holds_for_the_map_the_table_and_the_files(visit: Visit) -> None:
-    visit.open("map=10/10.8/106.7&layers=schools")
+    visit.open("map=14/10.8/106.7&layers=schools")
     visit.page.locator('[data-tools="schools"]').click()
     visit.page.get_by_role("button", name="Lọc", exact=True).click()
     visit.page.locator('[data-filter="kind"]').get_by_label("Mầm non").check()
@@ -367,7 +367,7 @@ def test_a_polygon_counts_what_lies_in_it_layer_by_layer(visit: Visit) -> None:
 
 
 def test_layers_with_time_are_shown_of_a_window_of_days(visit: Visit) -> None:
-    visit.open("map=11/10.8/106.7&layers=petitions")
+    visit.open("map=13/10.8/106.7&layers=petitions")
     visit.page.get_by_role("button", name="Thời gian").click()
     visit.page.get_by_label("Khoảng").select_option("30")
     until(lambda: visit.asked_for("/tiles/", "datetime="), "tiles of the window")

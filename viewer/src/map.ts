@@ -218,15 +218,15 @@ function keepStyle(map: MapLibre): void {
 }
 
 function keepTiles(map: MapLibre): void {
-  effect(() => {
-    for (const name of state.cards.value.keys()) {
-      const wanted = state.style.value?.sources[name];
+  const apply = () => {
+    for (const [name, wanted] of Object.entries(state.style.value?.sources ?? {})) {
+      const tiles = "tiles" in wanted ? tilesOf(name, wanted.tiles!) : []; // read before the map has it: to be told again
       const source = map.getSource<VectorTileSource | RasterTileSource>(name);
-      if (!wanted || !("tiles" in wanted) || !source?.tiles) continue;
-      const tiles = tilesOf(name, wanted.tiles!);
-      if (tiles.join() !== source.tiles.join()) source.setTiles(tiles);
+      if (source?.tiles && tiles.join() !== source.tiles.join()) source.setTiles(tiles);
     }
-  });
+  };
+  map.once("style.load", apply);
+  effect(apply);
 }
 
 function keepOpacity(map: MapLibre): void {
