@@ -369,7 +369,7 @@ def test_a_polygon_counts_what_lies_in_it_layer_by_layer(visit: Visit) -> None:
 def test_layers_with_time_are_shown_of_a_window_of_days(visit: Visit) -> None:
     visit.open("map=13/10.8/106.7&layers=petitions")
     visit.page.get_by_role("button", name="Thời gian").click()
-    visit.page.get_by_label("Khoảng").select_option("30")
+    visit.page.get_by_label("Khoảng", exact=True).select_option("30")
     until(lambda: visit.asked_for("/tiles/", "datetime="), "tiles of the window")
     assert "time=" in visit.address
     visit.page.locator(".timebar").get_by_role("button", name="Đóng").click()
