@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from mapserver import crs, existing, history, names, tables, tallies, versions
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
-from mapserver.datafolder import held, holder, wait_for_commands
+from mapserver.datafolder import held, holder
 from mapserver.errors import BadCatalogue, BadSetup
 from mapserver.layer import Layer
 from mapserver.settings import Settings
@@ -56,9 +56,8 @@ def started(settings: Settings) -> Iterator[tuple[str, str | None]]:
     if settings.database_url:
         yield settings.database_url, None
         return
-    wait_for_commands(settings.data)
-    cluster = Cluster(settings.data)
-    if cluster.running and holder(settings.data):
+    cluster, now = Cluster(settings.data), holder(settings.data)
+    if cluster.running and now is not None and now.what == "server":
         yield cluster.owner_dsn, cluster.app_dsn
         return
     with held(settings.data, "command"):

@@ -16,8 +16,8 @@ from typing import Literal, TextIO
 from mapserver.errors import BadSetup
 
 What = Literal["server", "command"]
-WAIT_S = 600.0
-"""How long a command waits for another one to end."""
+WAIT_S, PASSING_S = 600.0, 2.0
+"""How long a command waits for another one to end; and anybody for one who only asks who holds the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def folder(data: Path) -> Path:
 
 @contextmanager
 def held(data: Path, what: What) -> Iterator[None]:
-    """Holds the data folder for this process alone. Raises BadSetup when another holds it."""
+    """Holds the data folder for this process alone; a command waits for another one. Raises BadSetup when another
+    holds it."""
     with _lock_file(folder(data)) as file:
-        if not _locked(file):
-            raise BadSetup("CITYMAP_DATA", _refusal(data))
+        _taken(file, data, what)
         file.truncate(0)
         file.write(f"{os.getpid()} {what}")
         file.flush()
@@ -53,7 +53,7 @@ def held(data: Path, what: What) -> Iterator[None]:
 
 
 def holder(data: Path) -> Holder | None:
-    """Who holds the data folder, if anybody does."""
+    """Who holds the data folder, if anybody does who has written down so."""
     if not (data / "lock").exists():
         return None
     with _lock_file(data) as file:
@@ -61,14 +61,15 @@ def holder(data: Path) -> Holder | None:
             return None
         file.seek(0)
         pid, _, what = file.read().partition(" ")
-    return Holder(int(pid or 0), "command" if what == "command" else "server")
+    return Holder(int(pid), "command" if what == "command" else "server") if pid else None
 
 
-def wait_for_commands(data: Path) -> None:
-    """Returns when no command holds the data folder; a server may."""
-    deadline = time.monotonic() + WAIT_S
-    while (now := holder(data)) is not None and now.what == "command":
-        if time.monotonic() > deadline:
+def _taken(file: TextIO, data: Path, what: What) -> None:
+    start = time.monotonic()
+    while not _locked(file):
+        now, waited = holder(data), time.monotonic() - start
+        longest = WAIT_S if what == "command" and (now is None or now.what == "command") else PASSING_S
+        if waited > longest or (now is not None and longest == PASSING_S):
             raise BadSetup("CITYMAP_DATA", _refusal(data))
         time.sleep(0.1)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ from mapserver.errors import BadLoad
 from mapserver.faults import Fault
 from mapserver.layer import Layer
 from mapserver.standing import STAGING, index_names, stand
-from mapserver.systems.areas.assignment import assigned, reassign_pending, wards_load
+from mapserver.systems.areas.assignment import assigned, wards_load
 from mapserver.tables import quoted
 from mapserver.wards import reassign, wards_in
 
@@ -107,17 +107,7 @@ def load(
             work.take(checked)
             if progress:
                 progress(work.tally.rows_in)
-        report = work.finish(checker)
-    return report if dry_run else _followed(owner_dsn, catalogue, report)
-
-
-def _followed(owner_dsn: str, catalogue: Catalogue, report: Report) -> Report:
-    """After the wards were changed, the features of all layers change their ward with them."""
-    if report.layer != "wards":
-        return report
-    moved = [f"{m.moved} features of {m.layer} are in another ward now"
-             for m in reassign_pending(owner_dsn, catalogue) if m.moved]  # fmt: skip
-    return replace(report, notes=(*report.notes, *moved))
+        return work.finish(checker)
 
 
 def _possible(layer: Layer, mode: Mode) -> None:

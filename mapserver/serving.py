@@ -27,7 +27,7 @@ from mapserver.database import Database, prepare
 from mapserver.datafolder import held, holder
 from mapserver.errors import BadSetup
 from mapserver.settings import ROOT, Settings
-from mapserver.systems.areas.assignment import pending
+from mapserver.tending import Tending
 
 MARK = "CITYMAP_SERVED_FROM"
 """Environment name by which the children of a server are known; its value is the data folder."""
@@ -79,7 +79,7 @@ class Serving:
         _port_is_free(self.settings.host, self.settings.port)
         database = self._database()
         web = self._web(database)
-        missing = never_loaded(database, self.layers) + _of_older_wards(database, self.layers)
+        missing = never_loaded(database, self.layers)
         loader = self._loader(database, missing) if missing else None
         if loader is None:
             self._announce()
@@ -101,14 +101,25 @@ class Serving:
         self.say(f"{self.settings.base_url}/map is up; loading {', '.join(missing)} …")
         return self._child([sys.executable, "-m", "mapserver.filling"], CITYMAP_OWNER_URL=database.owner_dsn)
 
+    def _tending(self, database: Database) -> Tending:
+        """Whatever follows from changed data, behind them."""
+        command = [sys.executable, "-m", "mapserver.tending"]
+        tending = Tending(database.owner_dsn, lambda: self._started(command, CITYMAP_OWNER_URL=database.owner_dsn))
+        self.house.callback(tending.close)
+        return tending
+
     def _child(self, command: list[str], **further: str) -> Child:
-        env = self.settings.environment(**{MARK: str(self.settings.data)}, **further)
-        dying_with_us = ["setpriv", "--pdeathsig", "TERM", *command]
-        child = Child(
-            subprocess.Popen(dying_with_us, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
-        )
+        """A process that ends when the server does."""
+        child = self._started(command, **further)
         self.house.callback(child.stop)
         return child
+
+    def _started(self, command: list[str], **further: str) -> Child:
+        env = self.settings.environment(**{MARK: str(self.settings.data)}, **further)
+        dying_with_us = ["setpriv", "--pdeathsig", "TERM", *command]
+        return Child(
+            subprocess.Popen(dying_with_us, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+        )
 
     def _web(self, database: Database) -> Child:
         """The web server, answering."""
@@ -122,6 +133,7 @@ class Serving:
 
     def _watch(self, database: Database, web: Child, loader: Child | None) -> None:
         """Brings back what is killed from outside; a web server that ends at its start was refused already."""
+        tending = self._tending(database)
         while True:
             if web.ended is not None:
                 self.say(f"The web server ended (code {web.ended}); starting it again.")
@@ -131,6 +143,8 @@ class Serving:
             if loader is not None and loader.ended is not None:
                 self._announce() if loader.ended == 0 else self._lament(loader.ended)
                 loader = None
+            if loader is None:
+                tending.look()
             if self.cluster is not None and not self.cluster.running:
                 self.say("PostgreSQL was killed; starting it again.")
                 self.cluster.start()
@@ -189,12 +203,6 @@ def never_loaded(database: Database, layers: Catalogue) -> list[str]:
         rows = conn.execute("SELECT DISTINCT layer FROM citymap.load WHERE finished_at IS NOT NULL")
         loaded = {layer for (layer,) in rows}
     return [layer.name for layer in layers if layer.is_loaded and layer.name not in loaded]
-
-
-def _of_older_wards(database: Database, layers: Catalogue) -> list[str]:
-    """Layers whose features were not yet given the wards of today: a reassignment was cut short."""
-    with psycopg.connect(database.owner_dsn) as conn:
-        return [f"the wards of {layer.name}" for layer in pending(conn, layers)]
 
 
 def alive(settings: Settings) -> bool:

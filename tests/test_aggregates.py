@@ -27,7 +27,7 @@ from mapserver.catalogue import Catalogue
 from mapserver.database import Database
 from mapserver.settings import ROOT
 from mapserver.systems.areas.counting import fold
-from mapserver.systems.areas.upkeep import caught_up
+from mapserver.upkeep import caught_up
 
 pytestmark = pytest.mark.postgis
 

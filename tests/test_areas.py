@@ -30,8 +30,8 @@ from mapserver.systems.areas import boundaries, linking, standing
 from mapserver.systems.areas.book import areas_in
 from mapserver.systems.areas.boundaries import Meant
 from mapserver.systems.areas.defects import alike, errors, km2
-from mapserver.systems.areas.upkeep import caught_up
 from mapserver.text import folded
+from mapserver.upkeep import caught_up
 
 pytestmark = pytest.mark.postgis
 REFORM, EVE = date(2025, 7, 1), date(2025, 6, 30)

@@ -8,6 +8,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +168,29 @@ def test_a_data_folder_is_held_by_one_server(house: Path) -> None:
         with pytest.raises(BadSetup, match=words), held(data, "server"):
             pass
     assert holder(data) is None
+
+
+def test_many_commands_take_turns_while_others_ask_who_it_is(house: Path) -> None:
+    """Neither the moment in which a holder comes or goes, nor one who only asks, turns a command away."""
+    data, turns, asking = house / "turns", [], threading.Event()
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            with held(data, "command"):
+                turns.append(number)
+
+    def ask() -> None:
+        while not asking.is_set():
+            holder(data)
+
+    curious = threading.Thread(target=ask)
+    curious.start()
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, number) for number in range(4)]:
+            done.result()
+    asking.set()
+    curious.join()
+    assert sorted(turns) == sorted([*range(4)] * 5)
 
 
 def test_commands_wait_for_each_other(house: Path) -> None:

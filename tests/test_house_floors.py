@@ -23,10 +23,10 @@ FLOORS = {
     "hands": (
         "store encoder fetching freshness tilecache house downloads standing undo existing loading "
         "loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
-        "reading_tables wholeness scripts systems datafolder cluster database migrations backup raster tokens"
+        "reading_tables wholeness scripts systems upkeep datafolder cluster database migrations backup raster tokens"
     ),
     "doors": "http ogc viewer",
-    "roof": "app asgi cli commands serving filling",
+    "roof": "app asgi cli commands serving filling tending",
 }
 """Every room of the engine by its floor, from the ground up. A new room is entered here, once."""
 FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS.values()) for room in rooms.split()}

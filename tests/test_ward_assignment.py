@@ -42,13 +42,20 @@ def codes(database: Database) -> list[tuple[str]]:
     return asked(database, "SELECT DISTINCT ward_code FROM layers.schools")
 
 
+def reassigned(
+    database: Database, layers: Catalogue, progress: assignment.Progress | None = None
+) -> list[assignment.Moved]:
+    with psycopg.connect(database.owner_dsn, autocommit=True) as conn:
+        return assignment.reassign_pending(conn, layers, progress)
+
+
 def test_a_layer_that_has_older_wards_is_known(turned: Database, layers: Catalogue) -> None:
     with psycopg.connect(turned.owner_dsn) as conn:
         assert [layer.name for layer in assignment.pending(conn, layers)] == ["schools"]
-    [moved] = assignment.reassign_pending(turned.owner_dsn, layers)
+    [moved] = reassigned(turned, layers)
     assert (moved.layer, moved.features, moved.moved) == ("schools", COUNT, COUNT)
     assert codes(turned) == [("D",)]
-    assert assignment.reassign_pending(turned.owner_dsn, layers) == []
+    assert reassigned(turned, layers) == []
     assert asked(turned, tallies.differences(layers["schools"])) == []
 
 
@@ -56,6 +63,7 @@ RUNNING = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
+import psycopg
 from mapserver.catalogue import catalogue
 from mapserver.systems.areas import assignment
 assignment.BATCH = 50
@@ -64,7 +72,8 @@ def told(layer, done, of):
     if done < {until}:
         return
     sys.stdin.readline()
-assignment.reassign_pending({dsn!r}, catalogue(Path({root!r}) / "layers"), told)
+with psycopg.connect({dsn!r}, autocommit=True) as conn:
+    assignment.reassign_pending(conn, catalogue(Path({root!r}) / "layers"), told)
 """
 
 
@@ -83,7 +92,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(turned: Database, layers: Cat
     assert codes(turned) == [("A",)]
     assert asked(turned, "SELECT cursor FROM citymap.ward_assignment WHERE layer = 'schools'") == [(150,)]
     seen: list[int] = []
-    assignment.reassign_pending(turned.owner_dsn, layers, lambda _, done, of: seen.append(done))
+    reassigned(turned, layers, lambda _, done, of: seen.append(done))
     assert seen == [COUNT]
     assert codes(turned) == [("D",)]
     assert asked(turned, tallies.differences(layers["schools"])) == []
@@ -111,7 +120,7 @@ def test_readers_never_see_half_of_it_and_what_is_written_meanwhile_is_right(
     reader = threading.Thread(target=watch)
     reader.start()
     try:
-        [moved] = assignment.reassign_pending(turned.owner_dsn, layers, meddle)
+        [moved] = reassigned(turned, layers, meddle)
     finally:
         stopped.set()
         reader.join()
@@ -126,9 +135,9 @@ def test_wards_that_change_once_more_during_a_run_are_the_ones_that_hold(turned:
             conn.execute("UPDATE layers.wards SET code = 'Z' WHERE code = 'D'")
             conn.execute(LOADED)
 
-    assert assignment.reassign_pending(turned.owner_dsn, layers, again) == []
+    assert reassigned(turned, layers, again) == []
     assert codes(turned) == [("A",)]
-    assignment.reassign_pending(turned.owner_dsn, layers)
+    reassigned(turned, layers)
     assert codes(turned) == [("Z",)]
 
 
@@ -158,6 +167,6 @@ def test_border_gap_and_sea_are_decided_by_the_rule_and_counted(
     loaded(made, layers, "schools", rows)
     with psycopg.connect(made.owner_dsn) as conn:
         conn.execute("DELETE FROM citymap.ward_assignment")
-    [moved] = assignment.reassign_pending(made.owner_dsn, layers)
+    [moved] = reassigned(made, layers)
     assert (moved.features, moved.moved, moved.border, moved.gap, moved.outside) == (4, 0, 1, 1, 1)
     assert asked(made, "SELECT ward_code FROM layers.schools ORDER BY id") == [("A",), ("A",), (None,), (None,)]

@@ -25,7 +25,7 @@ from mapserver.systems.areas import boundaries, linking, standing
 from mapserver.systems.areas.assignment import reassign_pending
 from mapserver.systems.areas.book import areas_in
 from mapserver.systems.areas.defects import Defect, errors
-from mapserver.systems.areas.upkeep import caught_up
+from mapserver.upkeep import caught_up
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Area versions: load, link, check, list, weigh."
@@ -132,8 +132,8 @@ def weigh() -> None:
 @app.command()
 def assign() -> None:
     """Give the features of every layer the wards of today, where they have older ones; a run cut short goes on."""
-    with _opened() as (there, layers):
-        done = reassign_pending(there.owner_dsn, layers, _counting)
+    with _opened() as (there, layers), psycopg.connect(there.owner_dsn, autocommit=True) as conn:
+        done = reassign_pending(conn, layers, _counting)
     table = Table("layer", "features", "in another ward now", "on a border", "in a gap", "outside")
     for moved in done:
         counts = (moved.features, moved.moved, moved.border, moved.gap, moved.outside)

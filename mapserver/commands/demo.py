@@ -30,8 +30,8 @@ from mapserver.reading import opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames, script, told
 from mapserver.settings import Settings, settings
-from mapserver.systems.areas.upkeep import caught_up
 from mapserver.tables import quoted
+from mapserver.upkeep import caught_up
 
 WARDS, ROADS = "wards", "roads"
 GENERATOR = "citymap demo"

@@ -26,7 +26,7 @@ from mapserver.reading import Source, opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames
 from mapserver.settings import Settings, settings
-from mapserver.systems.areas.upkeep import caught_up
+from mapserver.upkeep import due
 
 SOME_QUARANTINED = 3
 """Exit code of a load that left some rows in quarantine."""
@@ -68,10 +68,18 @@ def ingest(  # noqa: PLR0917 -- typer makes options of them
                 there.owner_dsn, layers, target, rows, provenance,
                 mode=mode, dry_run=dry_run, mend=mend, progress=progress,
             )  # fmt: skip
-            report = replace(report, notes=report.notes + (() if dry_run else caught_up(there.owner_dsn, layers)))
+            report = replace(report, notes=report.notes + (() if dry_run else following(there.owner_dsn, layers)))
     show(report)
     if report.quarantined:
         raise typer.Exit(SOME_QUARANTINED)
+
+
+def following(owner_dsn: str, layers: Catalogue) -> tuple[str, ...]:
+    """What is due now, and who does it."""
+    todo = due(owner_dsn, layers)
+    if not todo:
+        return ()
+    return (f"{', '.join(todo)}: a running server brings them up by itself; `citymap areas weigh` does it now",)
 
 
 def show(report: Report) -> None:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from mapserver.catalogue import catalogue
+from mapserver.commands.ingest import following
 from mapserver.database import opened
 from mapserver.errors import BadLoad
 from mapserver.settings import settings
-from mapserver.systems.areas.upkeep import caught_up
 from mapserver.undo import undo as undone
 
 
@@ -27,7 +27,7 @@ def undo(
         raise BadLoad(layer, f"there is no such layer; there are {', '.join(layers.layers)}")
     with opened(chosen, layers) as there:
         now = undone(there.owner_dsn, layers, layers[layer], who or getpass.getuser(), dry_run=dry_run)
-        notes = () if dry_run else caught_up(there.owner_dsn, layers)
+        notes = () if dry_run else following(there.owner_dsn, layers)
     verb = "would stand" if dry_run else "stands"
     typer.echo(f"{layer}: {now.source} ({now.rows:,} rows) {verb} again instead of load {now.undone}")
     for note in notes:

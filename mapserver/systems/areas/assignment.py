@@ -66,10 +66,11 @@ def pending(conn: Connection, layers: Iterable[Layer]) -> list[Layer]:
     return [layer for layer in carries_ward(layers) if known.get(layer.name, -1) != now and _filled(conn, layer)]
 
 
-def reassign_pending(dsn: str, layers: Iterable[Layer], progress: Progress | None = None) -> list[Moved]:
-    """Assigns every pending layer anew; a second run at the same time leaves a layer to the first."""
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        done = [_reassigned(conn, layer, progress) for layer in pending(conn, layers)]
+def reassign_pending(conn: Connection, layers: Iterable[Layer], progress: Progress | None = None) -> list[Moved]:
+    """Assigns every pending layer anew; a second run at the same time leaves a layer to the first.
+
+    conn: with autocommit, for each step is a transaction of its own."""
+    done = [_reassigned(conn, layer, progress) for layer in pending(conn, layers)]
     return [moved for moved in done if moved is not None]
 
 

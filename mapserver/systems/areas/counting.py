@@ -12,6 +12,7 @@ import psycopg
 
 from mapserver import tallies
 from mapserver.areas import Areas
+from mapserver.catalogue import Catalogue
 from mapserver.layer import Layer
 from mapserver.tables import literal
 
@@ -25,18 +26,21 @@ def past_days(areas: Areas) -> list[date]:
     return [date.fromordinal(day.toordinal() - 1) for day in areas.reforms]
 
 
-def count(conn: Connection, layers: Iterable[Layer], areas: Areas) -> list[tuple[str, date]]:
+def due(conn: Connection, layers: Iterable[Layer], areas: Areas) -> list[tuple[str, date]]:
+    """Layers and days that want counting."""
+    days = past_days(areas)
+    return [(layer.name, day) for layer in layers if tallies.counted(layer) for day in days if _due(conn, layer, day)]
+
+
+def count(conn: Connection, layers: Catalogue, areas: Areas) -> list[tuple[str, date]]:
     """Builds what is due, each layer and day in one transaction; what was built."""
     outlines = _outlines(conn)
     for day in past_days(areas):
         _pieces(conn, day, outlines)
-    done = []
-    for layer in layers:
-        for day in past_days(areas) if tallies.counted(layer) else ():
-            if _due(conn, layer, day, outlines):
-                _built(conn, layer, day, outlines)
-                done.append((layer.name, day))
-    return done
+    wanted = due(conn, layers, areas)
+    for name, day in wanted:
+        _built(conn, layers[name], day, outlines)
+    return wanted
 
 
 def _outlines(conn: Connection) -> int:
@@ -70,7 +74,7 @@ def _pieces(conn: Connection, day: date, outlines: int) -> None:
         )
 
 
-def _due(conn: Connection, layer: Layer, day: date, outlines: int) -> bool:
+def _due(conn: Connection, layer: Layer, day: date) -> bool:
     held = "EXISTS (SELECT FROM citymap.area_piece WHERE on_day = %(day)s)"
     kept = "EXISTS (SELECT FROM citymap.area_count WHERE layer = %(layer)s AND on_day = %(day)s)"
     rows = "(SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %(layer)s AND measure = '' AND dim = ''"
