@@ -1,6 +1,6 @@
 """What follows from a change of data and is done behind it: wards of features, outlines, weights, counts by place.
 
-A load does not wait for it: the server does it in the background (`tending`), `citymap areas weigh` does it at once.
+A load does not wait for it: the server does it in the background (`tending`), `citymap upkeep` does it at once.
 Each duty works in transactions of its own and knows from the database alone what is due, so that it may be cut short
 anywhere and be begun by anybody."""
 

@@ -86,5 +86,7 @@ def test_wards_that_stand_again_give_their_features_their_codes_back(database, l
         assert conn.execute(codes).fetchone() == (["E"],), "the old rows, with the wards of now"
     said = citymap("undo", "wards", DATABASE_URL=made.admin_dsn)
     assert said.returncode == 0, said.stderr
+    assert "the wards of schools" in " ".join(said.stdout.split())
+    assert citymap("upkeep", DATABASE_URL=made.admin_dsn).returncode == 0
     with psycopg.connect(made.owner_dsn) as conn:
         assert conn.execute(codes).fetchone() == (["A"],)

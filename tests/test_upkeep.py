@@ -60,9 +60,10 @@ def looked(tending: Tending) -> bool:
 def test_a_load_tells_what_follows_and_does_not_wait_for_it(city: Database, layers: Catalogue) -> None:
     assert asked(city, "SELECT DISTINCT ward_code FROM layers.schools") == [("A",)]
     assert "the wards of schools" in due(city.owner_dsn, layers)
-    said = citymap("undo", "schools", "--dry-run", DATABASE_URL=city.admin_dsn)
-    assert "is due" not in said.stdout
-    ran = citymap("areas", "weigh", DATABASE_URL=city.admin_dsn)
+    said = citymap("upkeep", "--dry-run", DATABASE_URL=city.admin_dsn)
+    assert "due: the wards of schools" in said.stdout, said.stderr
+    assert asked(city, "SELECT DISTINCT ward_code FROM layers.schools") == [("A",)]
+    ran = citymap("upkeep", DATABASE_URL=city.admin_dsn)
     assert "50 features of schools are in another ward now" in ran.stdout, ran.stderr
     assert due(city.owner_dsn, layers) == ()
 

@@ -79,7 +79,7 @@ def following(owner_dsn: str, layers: Catalogue) -> tuple[str, ...]:
     todo = due(owner_dsn, layers)
     if not todo:
         return ()
-    return (f"{', '.join(todo)}: a running server brings them up by itself; `citymap areas weigh` does it now",)
+    return (f"{', '.join(todo)}: a running server brings them up by itself; `citymap upkeep` does it now",)
 
 
 def show(report: Report) -> None:
