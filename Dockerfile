@@ -2,7 +2,8 @@
 FROM debian:12-slim
 
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates curl gcc git libc6-dev make python3 python3-venv \
+    && apt-get install -y --no-install-recommends ca-certificates curl gcc git libc6-dev libegl-mesa0 libgl1-mesa-dri make \
+        python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 citymap \
     && install -d -o citymap -g citymap /srv/citymap /var/lib/citymap

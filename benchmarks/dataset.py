@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 WARDS = 320
+VERTICES = 217_000
+"""Of all wards together, about."""
 WEST, SOUTH, EAST, NORTH = 106.35, 10.33, 107.03, 11.16
 CENTRE = (106.69, 10.79)
 DAY_S = 86_400
@@ -125,8 +127,8 @@ def _wards(ground: Ground) -> tuple[Column, ...]:
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.MultiPoint(ground.seeds), extend_to=frame))
     cells = shapely.intersection(cells, frame)
     order = np.argsort(shapely.STRtree(shapely.points(ground.seeds)).query(cells, predicate="contains")[1])
-    edges = shapely.segmentize(cells[order], np.sqrt(shapely.area(cells[order])) / 160)
-    shapes = shapely.set_precision(shapely.transform(edges, _crooked), 1e-7)
+    edges = shapely.segmentize(cells[order], shapely.length(cells).sum() / VERTICES)
+    shapes = shapely.transform(edges, lambda places: _crooked(places.round(9)).round(7))
     numbers = range(1, WARDS + 1)
     people = ground.rng.integers(8000, 120_000, WARDS).tolist()
     return [*numbers], ground.codes.tolist(), [f"Phường {n}" for n in numbers], people, _ewkb(shapes)

@@ -25,6 +25,7 @@ from ground import Clock, Spent, cluster
 from ingest.city import cells
 from mapserver.catalogue import catalogue
 from mapserver.database import Database
+from mapserver.layer import Layer
 from mapserver.loading import Provenance, load
 from mapserver.settings import ROOT, settings
 from mapserver.systems.areas.assignment import reassign_pending
@@ -128,14 +129,15 @@ def in_database(wards: gpd.GeoDataFrame, parts: list[Path], count: int) -> Outco
     layers = catalogue(settings().layers)
     with cluster(layers) as (database, clock):
         stored(database, wards, parts)
-        spent = clock.spent(lambda: _said(reassign_pending(database.owner_dsn, [layers["bus_stops"]])))
+        spent = clock.spent(lambda: _assigned(database, layers["bus_stops"]))
         with psycopg.connect(database.owner_dsn) as conn:
             found = conn.execute("SELECT ward_code, count(*) FROM layers.bus_stops WHERE ward_code <> '' GROUP BY 1")
             return Outcome("CityMap in PostGIS, batches and switch", count, spent, dict(found.fetchall()))
 
 
-def _said(moved: object) -> None:
-    print(moved)
+def _assigned(database: Database, layer: Layer) -> None:
+    with psycopg.connect(database.owner_dsn, autocommit=True) as conn:
+        print(reassign_pending(conn, [layer]))
 
 
 def timed(clock: Clock, name: str, points: int, deed: Callable[[], Counts]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Petitions of the 1022 hotline: an agency's extract, or three made-up years with the shape that real ones have.
+"""Petitions of the 1022 hotline: three made-up years with the shape that real ones have.
 
 Fewer at weekends and at Tết, more in the rains, two humps a day; noise comes at night and floods come with the rain."""
 
@@ -21,6 +21,20 @@ FIELDS = {
     "traffic": 0.06, "sanitation": 0.05, "flooding": 0.035, "health": 0.02, "tourism": 0.005, "other": 0.025,
 }  # fmt: skip
 """Shares near those of one month of 2025: administration 43 %, infrastructure 18 %, noise 9 %, buses 7 %."""
+SAID = {
+    "public_administration": "Hồ sơ của tôi nộp đã lâu chưa có kết quả, xin cho biết lý do",
+    "urban_infrastructure": "Ổ gà lớn giữa đường, xe máy dễ ngã, đề nghị sửa gấp",
+    "noise": "Quán hát karaoke loa kéo ồn ào đến khuya",
+    "bus": "Xe buýt bỏ trạm, chạy quá nhanh",
+    "urban_order": "Buôn bán lấn chiếm vỉa hè, người đi bộ phải xuống lòng đường",
+    "traffic": "Đèn tín hiệu giao thông hỏng, kẹt xe giờ cao điểm",
+    "sanitation": "Rác thải đổ trộm chất đống, bốc mùi",
+    "flooding": "Đường ngập sau mưa, nước tràn vào nhà",
+    "health": "Phòng khám thu tiền không niêm yết giá",
+    "tourism": "Bảng chỉ dẫn cho khách du lịch bị hỏng",
+    "other": "Đề nghị cơ quan chức năng xem xét",
+}
+"""What a made-up petition says: its field, and nothing of anybody."""
 CHANNELS = {"phone": 0.46, "app": 0.24, "website": 0.14, "social": 0.11, "email": 0.05}
 WORKING_DAYS = 5
 """An answer is due within so many working days."""
@@ -50,17 +64,21 @@ def demo(city: City) -> Iterator[gpd.GeoDataFrame]:
         field = rng.choice(list(FIELDS), count, p=list(FIELDS.values()))
         day = days[_drawn_days(field, weights, rng)]
         due = np.busday_offset(day, WORKING_DAYS, roll="forward", holidays=off)
+        received = _moments(day, field, rng)
         closed = day + np.maximum(0, rng.lognormal(1.2, 0.75, count)).astype(int)
         answered = (closed <= TODAY) & (rng.random(count) < 0.985)
+        answer = np.maximum(closed.astype("datetime64[s]") + rng.integers(7, 17, count) * 3600, received)
         columns = {
             "code": [f"DEMO-{d.astype('datetime64[Y]')}-{n:08d}" for n, d in enumerate(day, first)],
             "field": field,
             "channel": rng.choice(list(CHANNELS), count, p=list(CHANNELS.values())),
             "status": np.where(answered, "answered", rng.choice(["received", "forwarded", "in_progress"], count)),
-            "received_at": _moments(day, field, rng),
+            "received_at": received,
             "due_on": due,
-            "closed_on": np.where(answered, closed, np.datetime64("NaT")),
-            "late": np.where(answered, closed > due, due < TODAY),
+            "closed_at": np.where(answered, answer, np.datetime64("NaT")),
+            "said": [SAID[name] for name in field],
+            "precision": rng.choice(["point", "street"], count, p=[0.8, 0.2]),
+            "reopened": rng.random(count) < 0.02,
         }
         yield framed(columns, places.xy, first)
         first += count

@@ -2,7 +2,7 @@
 WITH counted AS (
     SELECT ward_code,
            count(*) AS received,
-           count(*) FILTER (WHERE status = 'answered') AS answered,
+           count(closed_on) AS answered,
            count(*) FILTER (WHERE late) AS late,
            max(received_at) AS last_received_at
     FROM layers.petitions

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from mapserver import parameters, tallies
@@ -110,6 +110,7 @@ def aggregate(query: AggregateQuery, day: date | None = None) -> Statement:
         f"layer = {arguments.add(query.layer.name, 'text')}",
         f"measure = {arguments.add(query.value.name if query.value else tallies.COUNT, 'text')}",
         f"dim = {arguments.add(query.code.name if query.code else tallies.TOTAL, 'text')}",
+        f"grain = {arguments.add(grain(query), 'text')}",
     ]
     conditions.append(f"on_day = {arguments.add(day, 'date')}" if day else "on_day IS NULL")
     if query.interval is not None:
@@ -120,6 +121,23 @@ def aggregate(query: AggregateQuery, day: date | None = None) -> Statement:
         f" WHERE {' AND '.join(conditions)} GROUP BY 1, 2, 3 HAVING sum(amount) <> 0"
     )
     return Statement(sql, tuple(arguments.values))
+
+
+def grain(query: AggregateQuery) -> str:
+    """The coarsest of `tallies.GRAINS` that answers a question: whole months need no days, all of time no months."""
+    if query.layer.time is None or (query.interval is None and query.step is None):
+        return "all"
+    firsts = _firsts(query.interval) if query.interval else []
+    if query.step in (None, "year") and all((first.month, first.day) == (1, 1) for first in firsts):
+        return "year"
+    by_month = query.step in (None, "month", "quarter", "year")
+    return "month" if by_month and all(first.day == 1 for first in firsts) else "day"
+
+
+def _firsts(interval: Interval) -> list[date]:
+    """The day on which an interval begins, and the one after it, where it begins and ends."""
+    begins = [_day(interval.start)] if interval.start is not None else []
+    return begins + ([_day(interval.end) + timedelta(days=1)] if interval.end is not None else [])
 
 
 def _within(interval: Interval, arguments: Arguments) -> list[str]:

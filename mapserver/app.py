@@ -11,10 +11,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from mapserver import ogc, statements, viewer
+from mapserver import arcgis, ogc, ows, statements, viewer
+from mapserver.bodies import Bodies
 from mapserver.catalogue import Catalogue, catalogue
+from mapserver.clerk import Clerk
 from mapserver.errors import BadQuery, CityMapError, MethodNotAllowed, NotFound, NotReady
-from mapserver.http import changes, problems, search, writing
+from mapserver.freshness import Freshness
+from mapserver.http import changes, dti, indicators, open311, petitions, problems, search, writing
 from mapserver.http.answers import ALWAYS, VARY
 from mapserver.http.files import Files
 from mapserver.http.hot import App, Hot
@@ -22,8 +25,13 @@ from mapserver.http.links import base_url
 from mapserver.http.methods import methods
 from mapserver.http.rights import Rights
 from mapserver.query import ANYONE, Caller
+from mapserver.refusals import refused
+from mapserver.rendering.painter import Painter, Sources, painter
 from mapserver.settings import Settings
 from mapserver.store import Store, StoreError
+from mapserver.systems.indicators.rules import kept as keeps_indicators
+from mapserver.systems.petitions.rules import kept
+from mapserver.tiling import Tiles, tiles
 
 Answering = Callable[[Request], Awaitable[Response]]
 Taken = Callable[[Request], tuple[str, ...]]
@@ -32,11 +40,12 @@ Taken = Callable[[Request], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What every door is given: settings, catalogue, the store, and who is asking."""
+    """What every door is given: settings, catalogue, the store, the painter of pictures, and who is asking."""
 
     settings: Settings
     catalogue: Catalogue
     store: Store
+    painter: Painter
     caller: Callable[[Request], Awaitable[Caller]]
     base_url: Callable[[Request], str]
 
@@ -53,20 +62,29 @@ def create_app(settings: Settings, app_dsn: str) -> Hot:
     def base(request: Request) -> str:
         return base_url(settings, request.headers.get("host"), secure=request.url.scheme == "https")
 
-    house = House(settings, layers, store, caller, base)
-    behind = _behind(house, app_dsn)
-    return Hot(house, rights, Files(app_dsn), cast(App, behind))
+    drawn = tiles(settings, layers, store, app_dsn)
+    house, bodies = House(settings, layers, store, _painter(settings, layers, store, drawn), caller, base), Bodies()
+    behind = _behind(house, bodies, drawn, app_dsn)
+    return Hot(house, rights, Files(app_dsn, bodies), drawn, cast(App, behind))
 
 
-def _behind(house: House, app_dsn: str) -> FastAPI:
+def _painter(settings: Settings, layers: Catalogue, store: Store, drawn: Tiles) -> Painter:
+    sources = Sources(drawn.content, Freshness(layers, store).version, settings)
+    return painter(sources, viewer.BUILT / "glyphs")
+
+
+def _behind(house: House, bodies: Bodies, drawn: Tiles, app_dsn: str) -> FastAPI:
     """Everything that is not hot, as FastAPI."""
-    desk = writing.Desk(house.catalogue, house.caller, house.base_url, app_dsn)
+    clerk = Clerk(app_dsn)
+    desk = writing.Desk(house.catalogue, house.caller, house.base_url, clerk)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await house.painter.close()
+        await drawn.close()
         await house.store.close()
-        await desk.close()
+        await clerk.close()
 
     app = FastAPI(title="CityMap", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
 
@@ -82,7 +100,14 @@ def _behind(house: House, app_dsn: str) -> FastAPI:
     app.include_router(desk.routes())
     app.include_router(changes.Changes(house).routes())
     app.include_router(search.Search(house).routes())
-    for route in viewer.routes(house.settings):
+    if kept(house.catalogue):
+        app.include_router(petitions.Petitions(house, clerk).routes())
+        app.include_router(open311.Open311(house, clerk).routes())
+    if keeps_indicators(house.catalogue):
+        app.include_router(indicators.Indicators(house, clerk).routes())
+        app.include_router(dti.Dti(house, clerk).routes())
+    legacy = (*ows.routes(house, bodies, clerk, app_dsn), *arcgis.routes(house))
+    for route in (*legacy, *viewer.routes(house.settings)):
         app.router.routes.append(route)
     return app
 
@@ -157,7 +182,7 @@ def _told(request: Request, error: Exception) -> CityMapError:
         case HTTPException(status_code=404):
             return NotFound("", f"there is nothing at {request.url.path[:120]}")
         case StoreError():
-            return problems.refused(error.sqlstate, error.message)
+            return refused(error.sqlstate, error.message)
         case RequestValidationError():
             first = error.errors()[0]
             return BadQuery(str(first["loc"][-1]), str(first["msg"]))

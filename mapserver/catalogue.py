@@ -94,6 +94,16 @@ class TilesFile(_Strict):
         int | None,
         Field(ge=0, le=22, description="Zoom from which on a tile holds everything; below, it may be thinned"),
     ] = None
+    generalise: Annotated[
+        Literal["shapes", "best", "clusters"] | None,
+        Field(
+            description="Keep a copy for the zooms below `whole_from`: `shapes` of lines and areas simplified, borders"
+            " kept in common; of points the `best` of each small square by `rank`, or `clusters` with `point_count`"
+        ),
+    ] = None
+
+    def tiles(self) -> Tiles:
+        return Tiles(**dict(self))
 
 
 class LayerFile(_Strict):
@@ -118,6 +128,9 @@ class LayerFile(_Strict):
     writable: bool = False
     if_match: Annotated[bool, Field(description="A change names the version it changes (If-Match)")] = False
     history: Annotated[bool, Field(description="Keep every version: datetime as of a moment, /changes")] = False
+    system: Annotated[
+        Literal["petitions", "indicators"] | None, Field(description="The system whose records it shows")
+    ] = None
     raster: Annotated[bool, Field(description="A raster: the columns are its bands")] = False
     table: Annotated[
         Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")] | TableFile | None,
@@ -251,8 +264,9 @@ def _layer(path: Path, raw: LayerFile) -> Layer:
         writable=raw.writable,
         if_match=raw.if_match,
         history=raw.history,
+        system=raw.system or "",
         access=_access(raw.access),
-        tiles=Tiles(raw.tiles.min_zoom, raw.tiles.max_zoom, raw.tiles.columns, raw.tiles.rank, raw.tiles.whole_from),
+        tiles=raw.tiles.tiles(),
         sql=sql,
         reads=frozenset(READ.findall(sql)),
         existing=_existing(raw.table),
@@ -316,6 +330,7 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
             yield problem("tiles.columns", f"{name} is an array; vector tiles cannot hold it")
     if layer.tiles.min_zoom > layer.tiles.max_zoom:
         yield problem("tiles", "min_zoom is above max_zoom")
+    yield from _generalise_faults(layer, problem)
     if layer.ward and layer.geometry is None:
         yield problem("ward", "a layer without geometry cannot be joined to wards by place")
     if layer.geometry is not None and layer.geometry not in GEOMETRIES:
@@ -325,6 +340,22 @@ def _pointers(layer: Layer, problem: Any) -> Iterator[Problem]:
         for alias in column.aliases:
             if seen.setdefault(alias.casefold(), column.name) != column.name:
                 yield problem(f"columns.{column.name}.aliases", f"{alias} also names {seen[alias.casefold()]}")
+
+
+def _generalise_faults(layer: Layer, problem: Any) -> Iterator[Problem]:
+    """A generalised copy follows a table of ours; which kinds there are depends on the geometry."""
+    kind, key = layer.tiles.generalise, "tiles.generalise"
+    if kind is None:
+        return
+    if layer.origin != "ingest":
+        yield problem(key, "needs a table of its own: nobody tells when what a view or another's table shows changes")
+    fitting = ("best", "clusters") if layer.geometry == "Point" else ("shapes",)
+    if kind not in fitting or layer.geometry in (None, "MultiPoint", "Geometry"):
+        yield problem(key, "is `shapes` for lines and areas, `best` or `clusters` for points, and for nothing else")
+    if not layer.tiles.generalised_zooms:
+        yield problem(key, "is for the zooms below `whole_from`, and there are none")
+    if kind == "clusters" and "point_count" in layer.by_name:
+        yield problem("columns.point_count", "is the name that clusters give to the number of their points")
 
 
 def _files(layer: Layer, problem: Any) -> Iterator[Problem]:

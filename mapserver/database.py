@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from mapserver import crs, existing, history, names, tables, tallies, versions
+from mapserver import crs, existing, generalised, history, names, tables, tallies, versions
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.cluster import APP, OLDEST, Cluster
 from mapserver.datafolder import held, holder
@@ -26,9 +26,10 @@ from mapserver.errors import BadCatalogue, BadSetup
 from mapserver.layer import Layer
 from mapserver.settings import Settings
 from mapserver.systems.areas import defaults
+from mapserver.systems.petitions import drawing
 
 LOADER, CALLERS = tables.LOADER, (tables.READER, tables.INSIDER, tables.CLERK)
-SCHEMAS = ("citymap", tables.SCHEMA, history.SCHEMA, "staging")
+SCHEMAS = ("citymap", tables.SCHEMA, history.SCHEMA, generalised.SCHEMA, "staging")
 EXTENSIONS = ("postgis", "unaccent", "pg_trgm")
 STEPS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x6369_7479
@@ -212,11 +213,12 @@ def _schemas(conn: Connection) -> None:
             sql.Identifier(tables.SCHEMA), sql.SQL(", ").join(map(sql.Identifier, (*CALLERS, APP)))
         )
     )
-    conn.execute(
-        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
-            sql.Identifier(history.SCHEMA), sql.SQL(", ").join(map(sql.Identifier, CALLERS))
+    for name in (history.SCHEMA, generalised.SCHEMA):
+        conn.execute(
+            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+                sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, CALLERS))
+            )
         )
-    )
 
 
 def _references(conn: Connection, *, private: bool) -> None:
@@ -299,7 +301,7 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
             existing.shown(conn, served)
         _make_views(conn, catalogue)
         ours = [layer for layer in catalogue.vector if layer.existing is None]
-        _run(conn, versions.ground())
+        _run(conn, [*versions.ground(), *generalised.ground()])
         _run(conn, [s for layer in ours for s in (*tables.grants(layer), *_followed(layer))])
         _run(conn, [f"COMMENT ON SCHEMA {tables.SCHEMA} IS {tables.literal(fingerprint)}"])
     return left or [*check(conn, catalogue)]
@@ -307,12 +309,13 @@ def _agree(conn: Connection, catalogue: Catalogue) -> list[Problem]:
 
 def _followed(layer: Layer) -> list[str]:
     """What is kept up beside a layer's table as that changes: history, counts by ward, version, index of names."""
-    return [*history.follow(layer), *tallies.follow(layer), *versions.follow(layer), *names.follow(layer)]
+    followed = [*history.follow(layer), *tallies.follow(layer), *versions.follow(layer), *names.follow(layer)]
+    return [*followed, *drawing.follow(layer), *generalised.follow(layer)]
 
 
 def _fingerprint(catalogue: Catalogue) -> str:
     """Names everything that `_agree` would run."""
-    digest = hashlib.sha256("\n".join(versions.ground()).encode())
+    digest = hashlib.sha256("\n".join([*versions.ground(), *generalised.ground()]).encode())
     for layer in catalogue.vector:
         made = tables.view(layer) if layer.origin == "view" else [*tables.create(layer), *tables.indexes(layer)]
         made = tables.stand_in(layer, layer.existing, whole=True) if layer.existing else made

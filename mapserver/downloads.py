@@ -72,20 +72,13 @@ class Download:
     # Texts
 
     def _copied(self, statement: Statement, options: str) -> Iterator[bytes]:
-        with psycopg.connect(self._address, autocommit=True) as conn:
+        with psycopg.connect(address(self.dsn), autocommit=True) as conn:
             self._cancel = conn.cancel
-            escaped = _escaping(conn)
-            conn.execute(self._rights(escaped).encode())
+            escaped = escaping(conn)
+            conn.execute(rights(self.caller, escaped).encode())
             copied = f"COPY ({extracts.literal(statement, escaped)}) TO STDOUT ({options})"
             with conn.cursor() as cursor, cursor.copy(copied.encode()) as copy:
                 yield from pieces(map(bytes, copy))
-
-    @property
-    def _address(self) -> str:
-        return make_conninfo(self.dsn, options=OPTIONS, application_name="citymap download")
-
-    def _rights(self, escaped: Callable[[bytes], bytes]) -> str:
-        return RIGHTS.format(*(escaped(text.encode()).decode() for text in (self.caller.role, self.caller.name)))
 
     def _lines(self) -> Iterator[bytes]:
         # JSON has no control characters of its own, so that a backslash is all that COPY's text form has doubled
@@ -99,13 +92,13 @@ class Download:
         """Batches of the selection, with the columns of `extracts.columns`."""
         from adbc_driver_postgresql import dbapi  # late: only files need it
 
-        with psycopg.connect(self._address) as conn:
-            escaped = _escaping(conn)
+        with psycopg.connect(address(self.dsn)) as conn:
+            escaped = escaping(conn)
             text = extracts.literal(extracts.columns(self.query, self.caller, self.limit), escaped)
-            rights = self._rights(escaped)
-        with dbapi.connect(self._address, autocommit=True) as conn, conn.cursor() as cursor:
+            own = rights(self.caller, escaped)
+        with dbapi.connect(address(self.dsn), autocommit=True) as conn, conn.cursor() as cursor:
             self._cancel = cursor.adbc_cancel
-            cursor.execute(rights)
+            cursor.execute(own)
             cursor.fetchall()
             cursor.execute(text)
             try:
@@ -188,7 +181,17 @@ class Download:
                     yield [row[0], *told, *row[len(columns) + 1 :]]
 
 
-def _escaping(conn: psycopg.Connection[Any]) -> Callable[[bytes], bytes]:
+def address(dsn: str) -> str:
+    """The database, for a connection of its own that only reads."""
+    return make_conninfo(dsn, options=OPTIONS, application_name="citymap download")
+
+
+def rights(caller: Caller, escaped: Callable[[bytes], bytes]) -> str:
+    """The statement that gives a connection the caller's rights."""
+    return RIGHTS.format(*(escaped(text.encode()).decode() for text in (caller.role, caller.name)))
+
+
+def escaping(conn: psycopg.Connection[Any]) -> Callable[[bytes], bytes]:
     """Literals escaped by PostgreSQL's own rules, as this connection has them."""
     escaping = psycopg.pq.Escaping(conn.pgconn)
     return lambda value: bytes(escaping.escape_literal(value))

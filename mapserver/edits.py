@@ -8,8 +8,8 @@ from mapserver.crs import CRS84
 from mapserver.features import Feature
 from mapserver.filters import Arguments
 from mapserver.layer import Layer
-from mapserver.query import Caller, visible_columns
-from mapserver.statements import STAMP, Statement, feature_json
+from mapserver.query import Caller, ItemsQuery, visible_columns
+from mapserver.statements import STAMP, Statement, feature_json, where
 from mapserver.tables import literal, quoted
 
 WARD = (
@@ -51,6 +51,29 @@ def delete(layer: Layer, feature_id: int, caller: Caller, stamps: tuple[str, ...
     return _logged(layer, caller, edit, "delete", before=ROW, after="NULL", arguments=arguments)
 
 
+def change(query: ItemsQuery, feature: Feature, caller: Caller) -> Statement:
+    """A row (id, stamp) for each feature that a question means, given the values that there are."""
+    layer, arguments = query.layer, Arguments()
+    settings = ", ".join(f"{quoted(name)} = {place}" for name, place in _assigned(layer, feature, arguments))
+    edit = (
+        f"UPDATE {layer.table} AS t SET {settings} FROM old WHERE t.id = old.id"
+        f" RETURNING t.*, t.{STAMP} AS stamp, to_jsonb(old) AS was"
+    )
+    old = f"old AS (SELECT * FROM {layer.table}{where(query, caller, arguments, paged=False).clause} FOR UPDATE), "
+    after = f"{ROW} - 'was'"
+    return _logged(
+        layer, caller, edit, "update", before="was", after=after, arguments=arguments, first=old, told="id::text"
+    )
+
+
+def remove(query: ItemsQuery, caller: Caller) -> Statement:
+    """A row (id, stamp) for each feature that a question means, taken away."""
+    layer, arguments = query.layer, Arguments()
+    met = where(query, caller, arguments, paged=False).clause
+    edit = f"DELETE FROM {layer.table}{met} RETURNING *, {STAMP} AS stamp"
+    return _logged(layer, caller, edit, "delete", before=ROW, after="NULL", arguments=arguments, told="id::text")
+
+
 def _meant(feature_id: int, stamps: tuple[str, ...], arguments: Arguments) -> str:
     """The row of an id, and of one of the stamps when there are any."""
     row = f"id = {arguments.add(feature_id, 'bigint')}"
@@ -85,12 +108,14 @@ def _logged(
     after: str,
     arguments: Arguments,
     first: str = "",
+    told: str = "",
 ) -> Statement:
+    """The edit and its history as one statement. told: SQL of what is said of each row; else the feature as JSON."""
     who = arguments.add(caller.name, "text")
     sql = (
         f"WITH {first}edited AS ({edit}), logged AS ("
         f" INSERT INTO citymap.history (layer, feature_id, action, before, after, who)"
         f" SELECT {literal(layer.name)}, id, '{action}', {before}, {after}, {who} FROM edited)"
-        f" SELECT {feature_json(layer, visible_columns(layer, caller), CRS84)}, stamp FROM edited"
+        f" SELECT {told or feature_json(layer, visible_columns(layer, caller), CRS84)}, stamp FROM edited"
     )
     return Statement(sql, tuple(arguments.values))

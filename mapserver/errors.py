@@ -98,6 +98,14 @@ class NotReady(CityMapError):
     status, title = 503, "Not ready yet"
 
 
+class NotDrawn(CityMapError):
+    status, title = 503, "The picture was not drawn"
+
+
+class NoRenderer(CityMapError):
+    status, title = 501, "This machine draws no pictures"
+
+
 class BadCatalogue(CityMapError):
     """The layer files do not agree with themselves or with the database; the server does not start."""
 

@@ -90,7 +90,23 @@ def feature(layer: Layer, raw: Any, caller: Caller, crs: Crs = CRS84) -> Feature
     columns = written(layer, caller)
     faults = [*_unknown(layer, columns, properties), *_crs_member(raw)]
     geometry, wrong = _geometry(layer, raw.get("geometry"), crs)
-    faults += wrong
+    return _checked(columns, properties, geometry, [*faults, *wrong])
+
+
+def changes(layer: Layer, properties: dict[str, Any], geometry: Any, caller: Caller, crs: Crs = CRS84) -> Feature:
+    """Some values for features that are there, checked as those of a whole one; a geometry of None stays as it is.
+
+    Raises BadFeature with every fault."""
+    columns = written(layer, caller)
+    placed, wrong = _geometry(layer, geometry, crs) if geometry is not None else (None, [])
+    given = tuple(column for column in columns if column.name in properties)
+    return _checked(given, properties, placed, [*_unknown(layer, columns, properties), *wrong])
+
+
+def _checked(
+    columns: tuple[Column, ...], properties: dict[str, Any], geometry: str | None, faults: list[Fault]
+) -> Feature:
+    """The values of columns, or every fault there is."""
     values = []
     for column in columns:
         given = properties.get(column.name)

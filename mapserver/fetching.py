@@ -51,6 +51,11 @@ class Fetching:
     def __init__(self, store: Store, encoder: Encoder | None) -> None:
         self._store, self._encoder = store, encoder
 
+    @property
+    def encodes(self) -> bool:
+        """Whether tiles come from the encoder; SQL rounds in other ways, and thins nothing."""
+        return self._encoder is not None
+
     async def page(self, query: ItemsQuery, caller: Caller) -> Found:
         """A page of features: as many as asked for and as fit into MAX_BODY_BYTES."""
         if self._encoder is not None and query.profile == PLAIN:
@@ -75,7 +80,7 @@ class Fetching:
 
     async def tile(self, query: TileQuery, caller: Caller) -> bytes:
         """A vector tile; empty when nothing is in it."""
-        if self._encoder is not None and rowstatements.can_tile(query.layer):
+        if self._encoder is not None and rowstatements.can_tile(query):
             question = rowstatements.tile(query, caller)
             rows = await self._store.fetch(caller, question.statement)
             made = tile(self._encoder, query, rows, question.shape)
@@ -86,7 +91,8 @@ class Fetching:
 
 def tile(encoder: Encoder, query: TileQuery, rows: Rows, shape: Shape) -> bytes | None:
     """The whole tile, or, where the layer allows it and it would be too large, the finest thinned one that is not."""
-    layer, zxy, mercator = query.layer, (query.z, query.x, query.y), query.layer.srid == WEB_MERCATOR.srid
+    layer, zxy = query.layer, (query.z, query.x, query.y)
+    mercator = query.generalised or layer.srid == WEB_MERCATOR.srid
     for thinned in (WHOLE, *STEPS):
         made = encoder.tile(rows, shape, layer.name, zxy, buffer=TILE_BUFFER, mercator=mercator, thinned=thinned)
         if made is None or len(made) <= MOST_TILE_BYTES or query.z >= layer.tiles.whole_zoom:

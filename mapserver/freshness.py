@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping
 from email.utils import formatdate
 
+from mapserver import generalised
 from mapserver.catalogue import Catalogue
 from mapserver.errors import Busy, NotReady
 from mapserver.layer import Layer
 from mapserver.query import ANYONE
-from mapserver.statements import DEPENDENCIES, VERSIONS
+from mapserver.statements import DEPENDENCIES, GENERALISED, VERSIONS
 from mapserver.store import Store, StoreError
 
 LOOK_S = 0.3
@@ -30,6 +31,8 @@ class Freshness:
     def __init__(self, catalogue: Catalogue, store: Store) -> None:
         self._catalogue, self._store = catalogue, store
         self._versions: Mapping[str, tuple[str, int]] = {}
+        self._copies: Mapping[str, tuple[str, int]] = {}
+        self._copied = any(layer.tiles.generalise for layer in catalogue)
         self._bases: dict[str, frozenset[str] | None] | None = None
         self._looked = 0.0
         self._looking = asyncio.Lock()
@@ -37,7 +40,15 @@ class Freshness:
     async def version(self, layer: Layer) -> str | None:
         """The layer's version; None when it has none, or nobody can say."""
         known = await self._of(layer)
-        return ".".join(number for number, _ in known) if known else None
+        # with its moment: a database that is put back to an earlier day counts on from there, but in another second
+        return ".".join(f"{number}-{at}" for number, at in known) if known else None
+
+    async def generalised(self, layer: Layer) -> bool:
+        """Whether the layer's generalised copy is of use: made as its file says now, and few rows were touched."""
+        if layer.tiles.generalise is None or not await self._of(layer):
+            return False
+        mark, touched = self._copies.get(layer.name, ("", 0))
+        return mark == generalised.mark(layer) and touched <= generalised.MOST_TOUCHED
 
     async def changed(self, layer: Layer) -> dict[str, str]:
         """When the layer was changed last, as a header; nothing where nobody can say."""
@@ -67,9 +78,17 @@ class Freshness:
                 self._versions = {
                     (name or b"").decode(): ((number or b"").decode(), int(at or 0)) for name, number, at in rows
                 }
+                self._copies = await self._known_copies() if self._copied else {}
                 self._looked = asked
             except (StoreError, Busy, NotReady):
                 self._versions = {}
+
+    async def _known_copies(self) -> dict[str, tuple[str, int]]:
+        """(mark, rows touched since) of each generalised copy of which not everything was touched."""
+        rows = await self._store.fetch(ANYONE, GENERALISED)
+        return {
+            (name or b"").decode(): ((mark or b"").decode(), int(touched)) for name, mark, touched in rows if touched
+        }
 
     async def _known_bases(self) -> dict[str, frozenset[str] | None]:
         """The table layers that each layer is made of; None where it is made of anything else."""

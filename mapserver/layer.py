@@ -128,10 +128,17 @@ class Tiles:
     """Column whose higher values are kept first where a tile would hold too much."""
     whole_from: int | None = None
     """Zoom from which on a tile holds everything, however large; None means the last one."""
+    generalise: Literal["shapes", "best", "clusters"] | None = None
+    """What a layer's generalised copy for the zooms below `whole_zoom` holds; None means that it has none."""
 
     @property
     def whole_zoom(self) -> int:
         return self.max_zoom if self.whole_from is None else self.whole_from
+
+    @property
+    def generalised_zooms(self) -> range:
+        """The zooms that the generalised copy is for."""
+        return range(self.min_zoom, min(self.whole_zoom, self.max_zoom + 1) if self.generalise else self.min_zoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,8 @@ class Layer:
     """A change through the API must name the version that it changes (`If-Match`)."""
     history: bool = False
     """Every version of its features is kept: `datetime` without a time column answers as of then, and `/changes`."""
+    system: str = ""
+    """The system whose records it shows; its rows follow those, and no load replaces them."""
     access: Access = Access()
     tiles: Tiles = Tiles()
     sql: str = ""

@@ -114,6 +114,8 @@ def _possible(layer: Layer, mode: Mode) -> None:
     if layer.origin != "ingest":
         what = "an existing table of somebody else's" if layer.existing else f"a {layer.origin}"
         raise BadLoad(layer.name, f"is {what}; only a table layer takes rows")
+    if layer.system:
+        raise BadLoad(layer.name, f"shows the records of a system; use `citymap {layer.system} import`")
     if mode == "upsert" and layer.key is None:
         raise BadLoad(
             layer.name, "has no key to tell which rows are the same; use --append, or name a `key` in its file"

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import shapely
 from pyproj import Transformer
+from pyproj.enums import TransformDirection
 
 from mapserver.crs import Crs
 
@@ -24,6 +25,15 @@ def lon_lat(coordinates: Coordinates, crs: Crs) -> Coordinates:
     if crs.srid == 4326:
         return coordinates
     x, y = transformer(crs.proj4 or crs.code).transform(coordinates[:, 0], coordinates[:, 1])
+    return np.column_stack([x, y])
+
+
+def from_lon_lat(coordinates: Coordinates, crs: Crs) -> Coordinates:
+    """Longitudes and latitudes (n, 2) in a CRS, x before y; infinite where it is not defined."""
+    if crs.srid == 4326:
+        return coordinates
+    direction = TransformDirection.INVERSE
+    x, y = transformer(crs.proj4 or crs.code).transform(coordinates[:, 0], coordinates[:, 1], direction=direction)
     return np.column_stack([x, y])
 
 

@@ -195,6 +195,13 @@ class TileQuery:
     interval: Interval | None = None
     equals: tuple[tuple[str, Scalar], ...] = ()
     filter: Filter | None = None
+    generalised: bool = False
+    """Out of the layer's generalised copy, with what was touched since from the layer itself; without conditions."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the layer is left out by conditions."""
+        return self.interval is None and not self.equals and self.filter is None
 
 
 MAX_ZOOM = 24

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.errors import RasterioIOError
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from mapserver.errors import NotReady
 from mapserver.layer import Layer
@@ -81,6 +81,19 @@ def picture(file: Path, zxy: tuple[int, int, int], colours: tuple[str, ...]) -> 
     image.rescale(in_range=(span,))
     png: bytes = image.render(img_format="PNG", colormap=ramp(colours))
     return png
+
+
+def values(file: Path, point: tuple[float, float]) -> tuple[float, ...] | None:
+    """The cells of every band at a longitude and latitude; None where the raster has none.
+
+    Raises NotReady when the file cannot be read."""
+    try:
+        with rasterio.open(file) as data:
+            x, y = transform("OGC:CRS84", data.crs, [point[0]], [point[1]])
+            (cells,) = data.sample([(x[0], y[0])], masked=True)
+    except (RasterioIOError, OSError) as error:
+        raise NotReady(file.stem, "its raster file is not loaded yet") from error
+    return None if np.ma.getmaskarray(cells).any() else tuple(float(cell) for cell in cells)
 
 
 @lru_cache(maxsize=64)

@@ -56,6 +56,8 @@ def item(query: ItemQuery, caller: Caller) -> Question:
 
 def tile(query: TileQuery, caller: Caller) -> Question:
     """What lies in a tile and its buffer, in longitude and latitude or in EPSG:3857, as it is stored."""
+    if query.generalised:
+        return _generalised_tile(query, caller)
     layer, arguments = query.layer, Arguments()
     columns = statements.tile_columns(layer, caller)
     edges = (arguments.add(edge, "float8") for edge in reach(query, mercator=layer.srid == WEB_MERCATOR.srid))
@@ -65,14 +67,34 @@ def tile(query: TileQuery, caller: Caller) -> Question:
     best = quoted(layer.tiles.rank) if layer.tiles.rank and query.z < layer.tiles.whole_zoom else None
     order = f" ORDER BY {best} DESC NULLS LAST, id" if best else ""
     sql = f"SELECT {what} FROM {statements.source(query)} WHERE {met}{order}"
-    kinds = "".join(KINDS.get(column.type, "f") for column in columns)
-    keys = b"".join(f"{name}\0".encode() for name in ("", *(column.name for column in columns), ""))
-    return Question(Statement(sql, tuple(arguments.values)), Shape(f"I{kinds}G".encode(), keys))
+    return Question(Statement(sql, tuple(arguments.values)), _tile_shape(columns))
 
 
-def can_tile(layer: Layer) -> bool:
-    """Whether the encoder knows the way from the layer's CRS into a tile."""
-    return layer.srid in (CRS84.srid, WEB_MERCATOR.srid)
+def _generalised_tile(query: TileQuery, caller: Caller) -> Question:
+    """The same out of the layer's generalised copy, in EPSG:3857."""
+    layer, arguments = query.layer, Arguments()
+    columns, number = statements.tile_columns(layer, caller), statements.counted(layer)
+    boxes = []
+    for mercator, srid in ((True, WEB_MERCATOR.srid), (False, CRS84.srid)):
+        edges = (arguments.add(edge, "float8") for edge in reach(query, mercator=mercator))
+        boxes.append(f"ST_MakeEnvelope({', '.join(edges)}, {srid})")
+    what = ", ".join(["id", *(_plain(column) for column in columns), *number, "geom"])
+    best = [f"{quoted(column.name)} DESC NULLS LAST" for column in columns if column.name == layer.tiles.rank]
+    order = ", ".join([*best, "id"])
+    sql = f"SELECT {what} FROM ({statements.generalised_rows(query, caller, *boxes)}) AS found ORDER BY {order}"
+    return Question(Statement(sql, tuple(arguments.values)), _tile_shape(columns, number))
+
+
+def _tile_shape(columns: tuple[Column, ...], number: tuple[str, ...] = ()) -> Shape:
+    """number: names of further columns of 64 bits whole, after the layer's own."""
+    kinds = "".join(KINDS.get(column.type, "f") for column in columns) + "i" * len(number)
+    keys = b"".join(f"{name}\0".encode() for name in ("", *(column.name for column in columns), *number, ""))
+    return Shape(f"I{kinds}G".encode(), keys)
+
+
+def can_tile(query: TileQuery) -> bool:
+    """Whether the encoder knows the way from the CRS of the rows into a tile."""
+    return query.generalised or query.layer.srid in (CRS84.srid, WEB_MERCATOR.srid)
 
 
 def reach(query: TileQuery, *, mercator: bool) -> tuple[float, float, float, float]:

@@ -43,7 +43,11 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field("", validation_alias="CITYMAP_HOSTS")
     """Further host names, separated by commas, that links may be built on when a request names them."""
     cache: bool = Field(True, validation_alias="CITYMAP_CACHE")
-    """`off` keeps no features and no tile between requests; documents are kept for a second either way."""
+    """`off` keeps no answer between requests: no tile, no document, no picture."""
+    tiles_mb: int = Field(1024, validation_alias="CITYMAP_TILES_MB", ge=0, le=10**6)
+    """Room for tiles on disk, in the data folder; 0 keeps them in memory only."""
+    drawers: int = Field(1, validation_alias="CITYMAP_DRAWERS", ge=1, le=16)
+    """Drawing processes of each web worker."""
     log: str = Field("info", validation_alias="CITYMAP_LOG", pattern="^(debug|info|warning|error)$")
     """Least level that is logged."""
 

@@ -26,16 +26,21 @@ Cells = Mapping[str, object]
 
 def rows(content: bytes) -> list[Cells]:
     """The rows of a CSV text or an XLSX workbook (its first sheet with content). Raises BadQuery."""
+    return [row for _, row in numbered(content)]
+
+
+def numbered(content: bytes) -> list[tuple[int, Cells]]:
+    """The rows, each with its line in the file as office programs count it. Raises BadQuery."""
     lines = _workbook(content) if content.startswith(_ZIP) else _csv(content)
-    filled = [line for line in lines if any(_text(cell) for cell in line)]
+    filled = [(number, line) for number, line in enumerate(lines, 1) if any(_text(cell) for cell in line)]
     if len(filled) < 2:
         raise BadQuery("table", "needs a line of headers and at least one row below it")
-    at = _header(filled)
-    names = _names(filled[at])
+    at = _header([line for _, line in filled])
+    names = _names(filled[at][1])
     if len(filled) - at - 1 > MAX_ROWS:
         raise BadQuery("table", f"has more than {MAX_ROWS:,} rows")
-    found = [dict(zip(names, [*line, *[None] * len(names)], strict=False)) for line in filled[at + 1 :]]
-    return _repaired(found, names)
+    found = [dict(zip(names, [*line, *[None] * len(names)], strict=False)) for _, line in filled[at + 1 :]]
+    return [*zip([number for number, _ in filled[at + 1 :]], _repaired(found, names), strict=True)]
 
 
 def _header(lines: Sequence[Sequence[object]]) -> int:

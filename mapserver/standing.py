@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from mapserver import history, names, tables, tallies, versions
+from mapserver import generalised, history, names, tables, tallies, versions
 from mapserver.catalogue import Catalogue
 from mapserver.errors import BadLoad
 from mapserver.layer import Layer
@@ -36,6 +36,7 @@ def stand(conn: Connection, catalogue: Catalogue, layer: Layer, staged: str) -> 
     rename(conn, STAGING, staged, layer.name)
     run(conn, f"ALTER TABLE {STAGING}.{quoted(layer.name)} SET SCHEMA {tables.SCHEMA}", *tables.grants(layer))
     run(conn, *history.follow(layer), *tallies.follow(layer), *versions.follow(layer), *names.follow(layer))
+    run(conn, *generalised.follow(layer))
     for view in views:
         run(conn, *tables.view(view), *tables.grants(view))
 

@@ -6,9 +6,10 @@ whether more follows: one row more than asked for is fetched."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mapserver import filters, history
+from mapserver import filters, generalised, history
 from mapserver.cql2.sql import condition
 from mapserver.crs import CRS84, Crs, pinned
 from mapserver.filters import Arguments, Where
@@ -28,6 +29,8 @@ MOST_COUNTED = 1_000_000
 """Features that are counted beside a page; a count of more takes `resultType=hits`."""
 AREAS = ("Polygon", "MultiPolygon", "Geometry")
 TILE_EXTENT = 4096
+MERCATOR_LATITUDE = 85.0511287798066
+"""Where the square world of EPSG:3857 ends, north and south."""
 TILE_BUFFER = 64
 """Units of TILE_EXTENT that a tile holds beyond each edge, so that symbols and casings are not cut."""
 
@@ -66,6 +69,16 @@ def count(query: ItemsQuery, caller: Caller) -> Statement:
     return Statement(f"SELECT count(*)::text FROM {source(query)}{met.clause}", tuple(arguments.values))
 
 
+def bounds(query: ItemsQuery, caller: Caller) -> Statement:
+    """One row (least x, least y, most x, most y in the question's CRS, number of features that it means)."""
+    arguments = Arguments()
+    met = where(query, caller, arguments, paged=False)
+    box = f"ST_Extent({shape(query.layer, query.crs)})" if query.layer.geometry else "NULL::box2d"
+    edges = ", ".join(f"{edge}(b)::text" for edge in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax"))
+    whole = f"SELECT {box} AS b, count(*)::text AS n FROM {source(query)}{met.clause}"
+    return Statement(f"SELECT {edges}, n FROM ({whole}) AS whole", tuple(arguments.values))
+
+
 def probed(query: ItemsQuery, caller: Caller) -> Statement:
     """One row (number of features that the question means, counted up to MOST_COUNTED and one)."""
     counted = selection(replace(query, sort=(), cursor=None, offset=0), caller, ["1"], MOST_COUNTED + 1)
@@ -92,6 +105,8 @@ def neighbours(query: ItemQuery) -> Statement:
 
 def tile(query: TileQuery, caller: Caller) -> Statement:
     """One row (MVT bytes): what lies in the tile and its buffer, with integer feature ids."""
+    if query.generalised:
+        return _generalised_tile(query, caller)
     layer, arguments = query.layer, Arguments()
     z, x, y = (arguments.add(part, "integer") for part in (query.z, query.x, query.y))
     conditions = [
@@ -107,6 +122,60 @@ def tile(query: TileQuery, caller: Caller) -> Statement:
     # rows whose geometry came to nothing are left out by ST_AsMVT itself; asking for it here would build it twice
     sql = f"SELECT ST_AsMVT(rows, {_text(layer.name)}, {TILE_EXTENT}, 'geom', 'id') FROM ({rows}) AS rows"
     return Statement(sql, tuple(arguments.values))
+
+
+def _generalised_tile(query: TileQuery, caller: Caller) -> Statement:
+    """The same out of the layer's generalised copy."""
+    layer, place = query.layer, f"{query.z}, {query.x}, {query.y}"
+    names = [*(_tile_value(column) for column in tile_columns(layer, caller)), *counted(layer)]
+    geometry = f"ST_AsMVTGeom(geom, ST_TileEnvelope({place}), {TILE_EXTENT}, {TILE_BUFFER}, true) AS geom"
+    reach = f"ST_TileEnvelope({place}, margin => {TILE_BUFFER / TILE_EXTENT!r})"
+    found = generalised_rows(query, caller, reach, as_stored(layer, reach))
+    rows = f"SELECT {', '.join(['id', *names, geometry])} FROM ({found}) AS found"
+    return Statement(f"SELECT ST_AsMVT(rows, {_text(layer.name)}, {TILE_EXTENT}, 'geom', 'id') FROM ({rows}) AS rows")
+
+
+def generalised_rows(query: TileQuery, caller: Caller, reach: str, reach_stored: str) -> str:
+    """SQL of the rows (id, columns, geom in EPSG:3857) of a tile's generalised copy and of what was touched since.
+
+    reach: SQL of the box in EPSG:3857; reach_stored: in the CRS of the layer."""
+    layer = query.layer
+    names = [quoted(column.name) for column in tile_columns(layer, caller)]
+    touched = f"ARRAY(SELECT DISTINCT id FROM {generalised.touched(layer)} WHERE id IS NOT NULL)"
+    shown = ", ".join(["id", *names, f"ST_Transform({_placed(layer)}, 3857) AS geom", *("1" for _ in counted(layer))])
+    # OFFSET 0 is a fence: a generic plan would look for the few touched ids among all that lies in the box
+    itself = f"SELECT {', '.join(['id', *names, 'geom'])} FROM {layer.table} WHERE id = ANY ({touched}) OFFSET 0"
+    copied = _clustered if counted(layer) else _untouched
+    return (
+        f"{copied(query, names, reach, touched)} UNION ALL"
+        f" SELECT {shown} FROM ({itself}) AS itself WHERE geom && {reach_stored}"
+    )
+
+
+def _untouched(query: TileQuery, names: list[str], reach: str, touched: str) -> str:
+    found = f"FROM {generalised.table(query.layer)} WHERE zoom = {query.z} AND geom && {reach}"
+    return f"SELECT {', '.join(['id', *names, 'geom'])} {found} AND id <> ALL ({touched})"
+
+
+def _clustered(query: TileQuery, names: list[str], reach: str, _: str) -> str:
+    """Clusters without the points that were touched since: those are taken off where they were."""
+    layer = query.layer
+    first = (
+        f"SELECT DISTINCT ON (id) ST_Transform(was, 3857) AS geom FROM {generalised.touched(layer)}"
+        " WHERE id IS NOT NULL ORDER BY id, at"
+    )
+    cx, cy = generalised.square(query.z, generalised.CLUSTERS)
+    gone = f"SELECT {cx} AS cx, {cy} AS cy, count(*) AS number FROM ({first}) AS f WHERE geom IS NOT NULL GROUP BY 1, 2"
+    return (
+        f"SELECT {', '.join(['id', *names, 'geom'])}, point_count - coalesce(number, 0) AS {generalised.COUNT}"
+        f" FROM {generalised.table(layer)} LEFT JOIN ({gone}) AS gone USING (cx, cy)"
+        f" WHERE zoom = {query.z} AND geom && {reach} AND point_count > coalesce(number, 0)"
+    )
+
+
+def counted(layer: Layer) -> tuple[str, ...]:
+    """The column that a layer's generalised copy has besides the layer's own."""
+    return (generalised.COUNT,) if layer.tiles.generalise == "clusters" else ()
 
 
 def _tile_value(column: Column) -> str:
@@ -125,6 +194,15 @@ def tile_columns(layer: Layer, caller: Caller) -> tuple[Column, ...]:
         for column in visible_columns(layer, caller)
         if column.kind.tile and (chosen is None or column.name in chosen)
     )
+
+
+def peopled(layer: Layer, zoom: int, places: Sequence[tuple[int, int]]) -> Statement:
+    """Rows (x, y) of those tiles that anything of the layer reaches into, their buffers included."""
+    reach = f"ST_TileEnvelope({int(zoom)}, x, y, margin => {TILE_BUFFER / TILE_EXTENT!r})"
+    there = f"EXISTS (SELECT FROM {layer.table} WHERE geom && {as_stored(layer, reach)})"
+    sql = f"SELECT x::text, y::text FROM unnest($1::integer[], $2::integer[]) AS tile (x, y) WHERE {there}"
+    columns = zip(*places, strict=True) if places else ((), ())
+    return Statement(sql, tuple(f"{{{','.join(map(str, numbers))}}}".encode() for numbers in columns))
 
 
 def extent(layer: Layer) -> Statement:
@@ -173,6 +251,12 @@ VERSIONS = Statement(
     " FROM citymap.change GROUP BY layer"
 )
 """(layer, version, second of its newest change): see versions.py."""
+
+GENERALISED = Statement(
+    "SELECT relname::text, obj_description(oid, 'pg_class')::jsonb ->> 'mark', citymap.touched(relname::text)::text"
+    f" FROM pg_class WHERE relnamespace = to_regnamespace('{generalised.SCHEMA}') AND relkind = 'r'"
+)
+"""(layer, mark of its generalised copy, how many rows were touched since; null for all): see generalised.py."""
 
 DEPENDENCIES = Statement(
     """

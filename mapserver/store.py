@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -89,9 +89,15 @@ class Store:
 
     async def fetch(self, caller: Caller, statement: Statement, *, role: str | None = None) -> Rows:
         """The statement's rows, asked with the caller's rights. Raises Busy, NotReady or StoreError."""
+        return (await self.fetch_all(caller, (statement,), role=role))[0]
+
+    async def fetch_all(
+        self, caller: Caller, statements: Sequence[Statement], *, role: str | None = None
+    ) -> list[Rows]:
+        """The rows of several statements in one round trip and one implicit transaction: all stand, or none."""
         connection = await self._taken()
         try:
-            rows = await connection.fetch(caller, statement, role or caller.role)
+            rows = await connection.fetch(caller, statements, role or caller.role)
         except (StoreError, Busy):
             self._free.put_nowait(connection)
             raise
@@ -169,24 +175,25 @@ class _Connection:
         elif not self._pg.is_busy():
             waiting.set_result(None)
 
-    async def fetch(self, caller: Caller, statement: Statement, role: str) -> Rows:
+    async def fetch(self, caller: Caller, statements: Sequence[Statement], role: str) -> list[Rows]:
         rights = (role.encode(), caller.name.encode(), ",".join(sorted(caller.writes)).encode())
-        asked = [statement] if rights == self._rights else [Statement(_RIGHTS, rights), statement]
+        asked = [*statements] if rights == self._rights else [Statement(_RIGHTS, rights), *statements]
         self._rights = None  # until the whole pipeline has gone well
-        new = [name for name in map(self._send, asked) if name]
+        new: list[bytes | None] = []
+        for statement in asked:
+            new.append(self._send(statement, queued=new))
         self._pg.pipeline_sync()
-        results = await self._results()
-        failed = next((r for r in results if r.status == pq.ExecStatus.FATAL_ERROR), None)
+        answers = self._answers(new, await self._results())
+        failed = next((r for r in answers if r.status == pq.ExecStatus.FATAL_ERROR), None)
         if failed is None:
-            self._prepared.update(new)
             self._rights = rights
-            return Rows(results[-1])
+            return [Rows(result) for result in answers[-len(statements) :]]
         raise _refusal(failed)
 
-    def _send(self, statement: Statement) -> bytes | None:
-        """Queues a statement; gives the name it is newly prepared under, if it is."""
+    def _send(self, statement: Statement, queued: Sequence[bytes | None]) -> bytes | None:
+        """Queues a statement; gives the name it is newly prepared under, if it is. queued: names before it."""
         name = _name(statement.sql)
-        if name in self._prepared:
+        if name in self._prepared or name in queued:
             self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
             return None
         if len(self._prepared) >= MAX_PREPARED:
@@ -195,6 +202,21 @@ class _Connection:
         self._pg.send_prepare(name, statement.sql.encode())
         self._pg.send_query_prepared(name, statement.arguments, result_format=pq.Format.BINARY)
         return name
+
+    def _answers(self, new: Sequence[bytes | None], results: Sequence[PGresult]) -> list[PGresult]:
+        """The result of each statement; of one that could not be prepared, the refusal.
+
+        What was prepared stays so, even where the pipeline failed: PostgreSQL does not undo it."""
+        left, out = iter(results), list[PGresult]()
+        for name in new:
+            result = next(left)
+            if name is not None:
+                done = next(left)
+                if result.status == pq.ExecStatus.COMMAND_OK:
+                    self._prepared.add(name)
+                    result = done
+            out.append(result)
+        return out
 
     async def _results(self) -> list[PGresult]:
         """Every result up to the end of the pipeline."""

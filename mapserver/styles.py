@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mapserver import tallies
 from mapserver.catalogue import Catalogue, Problem
 from mapserver.errors import BadCatalogue
 from mapserver.layer import Language, Layer
@@ -26,6 +28,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 PLAIN = "#3b6fb5"
 """Colour of an existing table that nobody has styled."""
+GREY = ("#404040", "#f0f0f0")
+"""Colours of a raster whose legend names none."""
+_HEX = re.compile(r"^#[0-9a-fA-F]{6}$")
 LABEL_FONT = ["Be Vietnam Pro Regular"]
 FLOORS = {
     "fill": 0,
@@ -116,8 +121,41 @@ def assembled(catalogue: Catalogue, base_url: str, language: Language, theme: Th
 def layer_style(layer: Layer, base_url: str, language: Language, theme: Theme = "light") -> dict[str, Json]:
     """The style of one layer alone, shown whatever its fragment says. Raises BadCatalogue."""
     style = _style([layer], base_url, language, theme)
-    shown = [_shown(part) for part in style["layers"]]
-    return {**style, "name": layer.title[language], "layers": shown}
+    return {**style, "name": layer.title[language], "layers": [shown(part) for part in style["layers"]]}
+
+
+def stacked(layers: Sequence[Layer], language: Language, themes: Sequence[Theme]) -> dict[str, Json]:
+    """A style of these layers alone, the first lowest, each shown; only labels lie above all. Raises BadCatalogue.
+
+    themes: one for each layer, or one for all. It has no background, and its addresses are relative."""
+    each = themes if len(themes) == len(layers) else [themes[0]] * len(layers)
+    single = [layer_style(layer, "", language, theme) for layer, theme in zip(layers, each, strict=True)]
+    parts = [part for style in single for part in style["layers"] if part["type"] != "background"]
+    labels = [part for part in parts if part["type"] == "symbol"]
+    return {
+        **{key: value for style in single[:1] for key, value in style.items()},
+        "sources": {name: source for style in single for name, source in style["sources"].items()},
+        "layers": [*(part for part in parts if part["type"] != "symbol"), *labels],
+    }
+
+
+def shown_first(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """The layers that are shown when the map opens, those that lie above first."""
+    found = [(fragment.order, layer) for layer in layers if (fragment := _fragment(layer)).visible and fragment.legend]
+    return tuple(layer for _, layer in sorted(found, key=lambda ranked: -ranked[0]))
+
+
+def swatches(layer: Layer, language: Language, theme: Theme = "light") -> list[dict[str, Json]]:
+    """The rows of a layer's legend: `title`, `shape`, `color`, and `outline` and `dashed` where they say so."""
+    style = layer_style(layer, "", language, theme)
+    rows: list[dict[str, Json]] = style["metadata"]["citymap:layers"][layer.name]["legend"]
+    return rows
+
+
+def raster_colours(layer: Layer) -> tuple[str, ...]:
+    """The colours of a raster from low to high: those of its legend, or grey where that names fewer than two."""
+    named = tuple(row["color"] for row in swatches(layer, "vi") if _HEX.match(str(row["color"])))
+    return named if len(named) > 1 else GREY
 
 
 def drawn(layer: Layer) -> bool:
@@ -167,10 +205,10 @@ def _columns(value: Json) -> frozenset[str]:
 
 
 def _style(layers: Iterable[Layer], base_url: str, language: Language, theme: Theme) -> dict[str, Json]:
-    shown = [(layer, _fragment(layer)) for layer in layers]
-    sheet = _sheet(shown[0][0].folder.parent / "styles") if shown else SheetFile(name="")
+    chosen = [(layer, _fragment(layer)) for layer in layers]
+    sheet = _sheet(chosen[0][0].folder.parent / "styles") if chosen else SheetFile(name="")
     reading = Reading(language, theme, sheet.palette, "citymap.json")
-    parts = sorted(_parts(shown, reading), key=lambda ranked: ranked[0])
+    parts = sorted(_parts(chosen, reading), key=lambda ranked: ranked[0])
     return {
         "version": 8,
         "name": reading.of(sheet.name),
@@ -179,10 +217,10 @@ def _style(layers: Iterable[Layer], base_url: str, language: Language, theme: Th
         "metadata": {
             "citymap:base": base_url,
             "citymap:themes": reading.of(sheet.themes),
-            "citymap:layers": {layer.name: _card(layer, fragment, reading) for layer, fragment in shown},
+            "citymap:layers": {layer.name: _card(layer, fragment, reading) for layer, fragment in chosen},
         },
         "glyphs": f"{base_url}/glyphs/{{fontstack}}/{{range}}.pbf",
-        "sources": {layer.name: _source(layer, base_url, language) for layer, _ in shown},
+        "sources": {layer.name: _source(layer, base_url, language) for layer, _ in chosen},
         "layers": [_background(reading.of(sheet.background)), *(part for _, part in parts)],
     }
 
@@ -209,7 +247,8 @@ def _part(raw: dict[str, Json], layer: Layer, *, visible: bool) -> dict[str, Jso
     return {**raw, **wiring, "layout": layout}
 
 
-def _shown(part: dict[str, Json]) -> dict[str, Json]:
+def shown(part: dict[str, Json]) -> dict[str, Json]:
+    """A MapLibre layer, made visible."""
     return {**part, "layout": {**part.get("layout", {}), "visibility": "visible"}}
 
 
@@ -243,6 +282,8 @@ def _card(layer: Layer, fragment: FragmentFile, reading: Reading) -> dict[str, J
         "minzoom": max(layer.tiles.min_zoom, min(starts)),
         "name": layer.name_column,
         "time": layer.by_name[layer.time].type if layer.time else None,
+        "counted": tallies.counted(layer),
+        "sums": [column.name for column in tallies.measures(layer)],
         "legend": [reading.of(swatch.model_dump(exclude_none=True)) for swatch in fragment.legend],
     }
 

@@ -17,6 +17,8 @@ ADDITIVE = ("1", "m", "km", "m2", "km2", "ha", "t", "kg", "VND", "kWh", "MWh", "
 """Units of what adds up. A sum of percents, degrees or decibels is nothing."""
 MANY = 5_000
 """Rows of one statement above which counts by place are built again instead of followed."""
+GRAINS = ("all", "year", "month", "day")
+"""How finely in time sums are kept, each by its own rows: a question reads the coarsest that answers it."""
 TOTAL = ""
 """The dimension that does not tell codes apart; others are columns of codes."""
 
@@ -60,34 +62,36 @@ def differences(layer: Layer, day: str | None = None) -> str:
     """A query for every sum that is not what a recount gives: nothing, or something is broken. day: as in `build`."""
     then = f"= {day}" if day else "IS NULL"
     kept = f"""
-        SELECT measure, dim, value, ward, day, level, sum(amount) AS amount
+        SELECT measure, dim, value, ward, grain, day, level, sum(amount) AS amount
         FROM {TABLE}
         WHERE layer = {literal(layer.name)} AND on_day {then}
-        GROUP BY 1, 2, 3, 4, 5, 6
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
         HAVING sum(amount) <> 0"""
     counts = _counts(layer, layer.table, day)
-    true = f"SELECT measure, dim, value, ward, day, level, amount FROM ({counts}) AS counts"
+    true = f"SELECT measure, dim, value, ward, grain, day, level, amount FROM ({counts}) AS counts"
     return f"({kept} EXCEPT {true}) UNION ALL ({true} EXCEPT {kept})"
 
 
 def _added(layer: Layer, source: str, day: str | None = None, sign: str = "") -> str:
-    columns = "layer, measure, dim, value, ward, day, amount, level, on_day"
-    chosen = f"{literal(layer.name)}, measure, dim, value, ward, day, {sign}amount, level, {day or 'NULL'}"
+    columns = "layer, measure, dim, value, ward, grain, day, amount, level, on_day"
+    chosen = f"{literal(layer.name)}, measure, dim, value, ward, grain, day, {sign}amount, level, {day or 'NULL'}"
     return f"INSERT INTO {TABLE} ({columns}) SELECT {chosen} FROM ({_counts(layer, source, day)}) AS counts"
 
 
 def _counts(layer: Layer, source: str, on_day: str | None = None) -> str:
-    """What stands in a set of rows, once over it: (measure, dim, value, ward, day, amount, level)."""
+    """What stands in a set of rows, once over it: (measure, dim, value, ward, grain, day, amount, level)."""
     dims, sums = dimensions(layer), measures(layer)
-    sets = ["(ward, day)", *(f"(ward, day, {quoted(column.name)})" for column in dims)]
+    times = ["", *(f", {grain}" for grain in GRAINS[1:])] if layer.time else [""]
+    sets = [f"(ward{time}{dim})" for time in times for dim in ("", *(f", {quoted(column.name)}" for column in dims))]
+    grain, day = _grained(layer)
     totals = ["count(*)::numeric AS n", *(f"sum({quoted(c.name)}::numeric) AS s{i}" for i, c in enumerate(sums))]
     ward = _located(layer, on_day) if on_day else "ward_code"
-    inner = [f"{ward} AS ward", f"{_day(layer)} AS day", *(quoted(c.name) for c in (*dims, *sums))]
+    inner = [f"{ward} AS ward", *_days(layer), *(quoted(c.name) for c in (*dims, *sums))]
     rows = [_measure(layer, None, "n"), *(_measure(layer, column, f"s{i}") for i, column in enumerate(sums))]
     return f"""
-        SELECT m.measure, g.dim, g.value, g.ward, g.day, m.amount, least(g.level, m.level) AS level
+        SELECT m.measure, g.dim, g.value, g.ward, g.grain, g.day, m.amount, least(g.level, m.level) AS level
         FROM (
-            SELECT ward, day, {_told(dims)}, {", ".join(totals)}
+            SELECT ward, {grain} AS grain, {day} AS day, {_told(dims)}, {", ".join(totals)}
             FROM (SELECT {", ".join(inner)} FROM {source} AS feature) AS rows
             GROUP BY GROUPING SETS ({", ".join(sets)})
         ) AS g
@@ -122,15 +126,24 @@ def _measure(layer: Layer, column: Column | None, total: str) -> str:
     return f"({literal(name)}, {total}, {literal(level)})"
 
 
-def _day(layer: Layer) -> str:
+def _days(layer: Layer) -> list[str]:
+    """The day of a feature and the first ones of its month and year, where the layer keeps time."""
     if layer.time is None:
-        return "NULL::date"
+        return []
     column = layer.by_name[layer.time]
-    return (
-        f"({quoted(column.name)} AT TIME ZONE {literal(CITY_TIME)})::date"
-        if column.type == "datetime"
-        else quoted(column.name)
-    )
+    moment = column.type == "datetime"
+    day = f"({quoted(column.name)} AT TIME ZONE {literal(CITY_TIME)})::date" if moment else quoted(column.name)
+    firsts = (f"date_trunc('{grain}', {day}::timestamp)::date AS {grain}" for grain in ("month", "year"))
+    return [f"{day} AS day", *firsts]
+
+
+def _grained(layer: Layer) -> tuple[str, str]:
+    """How finely in time a group counts, and its day: none, the first one of its year or month, itself."""
+    if layer.time is None:
+        return "'all'", "NULL::date"
+    grains = " ".join(f"WHEN GROUPING({grain}) = 0 THEN '{grain}'" for grain in GRAINS[1:])
+    days = " ".join(f"WHEN GROUPING({grain}) = 0 THEN {grain}" for grain in GRAINS[1:])
+    return f"CASE {grains} ELSE 'all' END", f"CASE {days} END"
 
 
 def _functions(layer: Layer) -> list[str]:

@@ -72,7 +72,7 @@ def hashed(secret: str) -> str:
 
 
 def _writable(catalogue: Catalogue, names: tuple[str, ...]) -> None:
-    writable = [layer.name for layer in catalogue if layer.writable]
+    writable = [layer.name for layer in catalogue if layer.writable or layer.system]
     for name in names:
         if name not in writable:
             raise BadQuery("--write", f"{name} is no writable layer; writable are {', '.join(writable) or 'none'}")

@@ -12,9 +12,11 @@ from typing import Any
 
 import psycopg
 
+from mapserver import generalising
 from mapserver.catalogue import Catalogue
 from mapserver.systems.areas import assignment, counting, outlines, weighing
 from mapserver.systems.areas.book import areas_in
+from mapserver.systems.petitions import keeping
 
 Connection = psycopg.Connection[Any]
 Say = Callable[[str], None]
@@ -73,11 +75,25 @@ def _counts(conn: Connection, layers: Catalogue, _: Say) -> Iterator[str]:
     counting.fold(conn)
 
 
+def _copies_due(conn: Connection, layers: Catalogue) -> Iterator[str]:
+    return (f"the generalised copy of {layer.name}" for layer in layers if generalising.due(conn, layer))
+
+
+def _copies(conn: Connection, layers: Catalogue, _: Say) -> Iterator[str]:
+    return (generalising.rebuild(conn, layer) for layer in layers if generalising.due(conn, layer))
+
+
+def _petitions(conn: Connection, layers: Catalogue, _: Say) -> Iterator[str]:
+    yield from keeping.done(conn, layers)
+
+
 DUTIES = (
     Duty(_wards_due, _wards),
     Duty(_outlines_due, _outlines),
     Duty(_weights_due, _weights),
     Duty(_counts_due, _counts),
+    Duty(_copies_due, _copies),
+    Duty(keeping.due, _petitions),
 )
 """In the order in which one follows from another."""
 
@@ -98,8 +114,9 @@ def caught_up(dsn: str, layers: Catalogue, say: Say = _silent) -> tuple[str, ...
             conn.execute(ONE_AT_A_TIME.format("pg_advisory_unlock").encode())
 
 
-MARK = """
+MARK = f"""
     SELECT (SELECT max(id) FROM citymap.load), (SELECT count(*) FROM citymap.load WHERE finished_at IS NOT NULL),
            (SELECT max(id) FROM citymap.area_change), (SELECT count(*) FROM citymap.area_count),
-           extract(epoch FROM now())::bigint / 3600"""
-"""Other values after everything that could make something due: a load, other areas, void counts, an hour of edits."""
+           extract(epoch FROM now())::bigint / 3600, ({generalising.DUE})"""
+"""Other values after everything that could make something due: a load, other areas, void counts, an hour of edits,
+touched rows beside a generalised copy that has rested."""

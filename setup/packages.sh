@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the distribution has to give: PostgreSQL with PostGIS to run; with `test`, also what the tests look with.
+# Installs what the distribution has to give: PostgreSQL with PostGIS and Mesa's EGL, which draws pictures without a
+# screen, to run; with `test`, also what the tests look with.
 # Says what it is about to install before it does; does nothing when all is there.
 # sh setup/packages.sh run|test
 set -eu
@@ -18,6 +19,11 @@ has_postgis() {
 needs_postgis() { # a PostGIS of the operator's own is enough to run, not to test
     if [ "$purpose" = run ] && [ -n "${DATABASE_URL:-}" ]; then return 1; fi
     ! has_postgis
+}
+
+for_pictures() {
+    ls /usr/lib/*/libEGL_mesa.so.0 >/dev/null 2>&1 || echo libegl-mesa0
+    ls /usr/lib/*/dri/swrast_dri.so /usr/lib/*/libgallium*.so 2>/dev/null | grep -q . || echo libgl1-mesa-dri
 }
 
 for_tests() {
@@ -49,9 +55,14 @@ install() {
 }
 
 purpose=${1:-run}
-wanted=$(for_tests | tr '\n' ' ')
+wanted=$({ for_pictures && for_tests; } | tr '\n' ' ')
 if needs_postgis; then postgis="PostgreSQL with PostGIS"; else postgis=; fi
 [ -n "$wanted$postgis" ] || exit 0
+can_install() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; }
+if [ "$purpose" = run ] && [ -z "$postgis" ] && ! can_install; then # all else runs without them
+    say "missing: $wanted(install them as root); until then WMS, WMTS and map tiles are refused"
+    exit 0
+fi
 
 missing="$postgis${postgis:+${wanted:+, }}$wanted"
 command -v apt-get >/dev/null || fail "missing: $missing; there is no apt-get here, install it by hand"

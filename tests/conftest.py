@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
-from mapserver import serving
+from mapserver import serving, tokens
 from mapserver.catalogue import Catalogue, catalogue
 from mapserver.cluster import APP, OWNER, Cluster
 from mapserver.database import Database, prepare
@@ -150,6 +151,14 @@ def server(toy: Database, toy_settings: Settings) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def inside(server: str, toy: Database, layers: Catalogue) -> Iterator[httpx.Client]:
+    """A client of the toy city's server who may see what is internal."""
+    secret = tokens.add(toy.owner_dsn, layers, f"inside-{secrets.token_hex(4)}", (), insider=True)
+    with httpx.Client(base_url=server, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as client:
+        yield client
+
+
 @contextmanager
 def serve(chosen: Settings, database: Database) -> Iterator[str]:
     """A web server over a database, as `citymap serve` starts it; its address."""
@@ -178,6 +187,11 @@ def until(true: Callable[[], object], what: str, seconds: float = 150) -> None:
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
+
+
+def public(layers: Catalogue) -> Catalogue:
+    """The layers that anybody may see."""
+    return Catalogue({layer.name: layer for layer in layers if layer.access.level == "public"})
 
 
 def amount(sample: int, full: int) -> int:

@@ -49,7 +49,8 @@ def differences(database: Database, layers: Catalogue, name: str) -> list[tuple[
 def total(database: Database, name: str, measure: str = tallies.COUNT) -> int:
     [(amount,)] = asked(
         database,
-        "SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %s AND measure = %s AND dim = '' AND on_day IS NULL",
+        "SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %s AND measure = %s AND dim = ''"
+        " AND grain = 'all' AND on_day IS NULL",
         name, measure,
     )  # fmt: skip
     return int(amount or 0)
@@ -162,14 +163,14 @@ def test_every_layer_of_the_demo_city_is_counted(toy: Database, layers: Catalogu
 # Over HTTP
 
 
-def counts(server: str, layer: str = "petitions", **parameters: str) -> dict[str, Any]:
-    said = httpx.get(f"{server}/collections/{layer}/aggregate", params={"by": "ward", **parameters}, timeout=60)
+def counts(inside: httpx.Client, layer: str = "petitions", **parameters: str) -> dict[str, Any]:
+    said = inside.get(f"/collections/{layer}/aggregate", params={"by": "ward", **parameters}, timeout=60)
     assert said.status_code == 200, said.text
     return said.json()  # type: ignore[no-any-return]
 
 
-def test_every_ward_has_its_count_and_its_outline(server: str, toy: Database) -> None:
-    made = counts(server)
+def test_every_ward_has_its_count_and_its_outline(inside: httpx.Client, toy: Database) -> None:
+    made = counts(inside)
     own = dict(asked(toy, "SELECT ward_code, count(*) FROM layers.petitions GROUP BY 1"))
     assert {
         f["properties"]["code"]: f["properties"]["value"] for f in made["features"] if f["properties"]["value"]
@@ -179,8 +180,8 @@ def test_every_ward_has_its_count_and_its_outline(server: str, toy: Database) ->
     assert all(feature["geometry"]["type"] == "MultiPolygon" for feature in made["features"])
 
 
-def test_by_code_and_by_month_and_in_an_interval(server: str, toy: Database) -> None:
-    made = counts(server, by="ward,field,month", datetime="2026-01-01/2026-03-31", skipGeometry="true")
+def test_by_code_and_by_month_and_in_an_interval(inside: httpx.Client, toy: Database) -> None:
+    made = counts(inside, by="ward,field,month", datetime="2026-01-01/2026-03-31", skipGeometry="true")
     said = {
         (f["properties"]["code"], figure["field"], figure["period"]): figure["value"]
         for f in made["features"]
@@ -195,8 +196,8 @@ def test_by_code_and_by_month_and_in_an_interval(server: str, toy: Database) -> 
     assert len(said) > 20
 
 
-def test_a_sum_and_a_rate_per_square_kilometre(server: str, toy: Database) -> None:
-    made = counts(server, "schools", value="pupils", per="km2", skipGeometry="true")
+def test_a_sum_and_a_rate_per_square_kilometre(inside: httpx.Client, toy: Database) -> None:
+    made = counts(inside, "schools", value="pupils", per="km2", skipGeometry="true")
     query = """
         SELECT w.code, sum(s.pupils), sum(s.pupils) / (ST_Area(w.geom::geography) / 1e6)
         FROM layers.schools AS s JOIN layers.wards AS w ON w.code = s.ward_code
@@ -208,13 +209,13 @@ def test_a_sum_and_a_rate_per_square_kilometre(server: str, toy: Database) -> No
         assert (told["value"], told["km2"]) == (pupils, pytest.approx(rate))
 
 
-def test_people_that_are_not_known_give_no_rate(server: str) -> None:
-    made = counts(server, per="1000people", skipGeometry="true")
+def test_people_that_are_not_known_give_no_rate(inside: httpx.Client) -> None:
+    made = counts(inside, per="1000people", skipGeometry="true")
     assert {feature["properties"]["1000people"] for feature in made["features"]} == {None}
 
 
-def test_on_the_boundaries_of_another_day_features_are_counted_by_place(server: str, toy: Database) -> None:
-    made = counts(server, boundaries="2024-12-31", by="ward,status")
+def test_on_the_boundaries_of_another_day_features_are_counted_by_place(inside: httpx.Client, toy: Database) -> None:
+    made = counts(inside, boundaries="2024-12-31", by="ward,status")
     assert (made["boundaries"], made["counted"], made["exact"]) == ("..2025-06-30", "by place", False)
     assert any("made up" in note for note in made["notes"])
     query = """
@@ -230,9 +231,9 @@ def test_on_the_boundaries_of_another_day_features_are_counted_by_place(server: 
     assert len({code for code, _ in said}) > 168
 
 
-def test_on_the_boundaries_of_another_day_the_sum_is_kept_and_estimates_are_told(server: str) -> None:
-    made = counts(server, boundaries="2025-06-30", whole="true", weight="addresses")
-    now = counts(server, skipGeometry="true")
+def test_on_the_boundaries_of_another_day_the_sum_is_kept_and_estimates_are_told(inside: httpx.Client) -> None:
+    made = counts(inside, boundaries="2025-06-30", whole="true", weight="addresses")
+    now = counts(inside, skipGeometry="true")
     assert (made["boundaries"], made["exact"], made["total"]) == ("..2025-06-30", False, now["total"])
     assert sum(feature["properties"]["value"] for feature in made["features"]) == now["total"]
     assert any(feature["properties"].get("estimated", 0) > 0 for feature in made["features"])
@@ -273,24 +274,24 @@ def test_counts_by_place_follow_single_edits_and_are_built_again_after_many(
     assert asked(made, tallies.differences(layers["schools"])) == []
 
 
-def test_as_csv(server: str) -> None:
+def test_as_csv(inside: httpx.Client) -> None:
     parameters = {"by": "ward,status", "f": "csv"}
-    said = httpx.get(f"{server}/collections/petitions/aggregate", params=parameters)
+    said = inside.get("/collections/petitions/aggregate", params=parameters)
     rows = [*csv.DictReader(io.StringIO(said.content.decode("utf-8-sig")))]
-    assert sum(int(row["value"]) for row in rows) == counts(server, skipGeometry="true")["total"]
+    assert sum(int(row["value"]) for row in rows) == counts(inside, skipGeometry="true")["total"]
     assert {row["boundaries"] for row in rows} == {"2025-07-01.."}
 
 
-def test_as_vector_tiles(server: str) -> None:
-    where = f"{server}/collections/petitions/aggregate/tiles/WebMercatorQuad/10/481/815"
-    said = httpx.get(where, params={"by": "ward"})
+def test_as_vector_tiles(inside: httpx.Client) -> None:
+    where = "/collections/petitions/aggregate/tiles/WebMercatorQuad/10/481/815"
+    said = inside.get(where, params={"by": "ward"})
     assert said.headers["content-type"] == "application/vnd.mapbox-vector-tile"
     [layer] = mapbox_vector_tile.decode(said.content).values()
     values = {f["properties"]["code"]: f["properties"]["value"] for f in layer["features"]}
-    own = {f["properties"]["code"]: f["properties"]["value"] for f in counts(server, skipGeometry="true")["features"]}
+    own = {f["properties"]["code"]: f["properties"]["value"] for f in counts(inside, skipGeometry="true")["features"]}
     assert len(values) > 50
     assert values.items() <= own.items()
-    assert httpx.get(where.replace("/10/", "/30/"), params={"by": "ward"}).status_code == 404
+    assert inside.get(where.replace("/10/", "/30/"), params={"by": "ward"}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -312,9 +313,9 @@ def test_as_vector_tiles(server: str) -> None:
     ],
 )
 def test_a_bad_question_is_told_what_would_be_right(
-    server: str, layer: str, parameters: dict[str, str], status: int, where: str
+    inside: httpx.Client, layer: str, parameters: dict[str, str], status: int, where: str
 ) -> None:
-    said = httpx.get(f"{server}/collections/{layer}/aggregate", params=parameters)
+    said = inside.get(f"/collections/{layer}/aggregate", params=parameters)
     assert (said.status_code, said.json()["parameter"]) == (status, where)
 
 
@@ -322,7 +323,8 @@ def test_a_bad_question_is_told_what_would_be_right(
 def test_what_is_not_public_is_counted_for_insiders_only(city: Database, role: str, seen: int) -> None:
     with psycopg.connect(city.owner_dsn) as conn:
         conn.execute(
-            "INSERT INTO citymap.ward_tally (layer, measure, dim, amount, level) VALUES ('x', '', '', 1, 'internal')"
+            "INSERT INTO citymap.ward_tally (layer, measure, dim, grain, amount, level)"
+            " VALUES ('x', '', '', 'all', 1, 'internal')"
         )
     with psycopg.connect(city.app_dsn) as conn:
         conn.execute(f"SET ROLE {role}".encode())

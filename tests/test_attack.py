@@ -78,14 +78,16 @@ def fine(answer: httpx.Response) -> None:
 
 
 def reads(definition) -> list[str]:
-    return [where for where, operations in definition["paths"].items() if "get" in operations]
+    """The paths that can be read; Open311 refuses in its own form, and takes what it does not know."""
+    paths = definition["paths"].items()
+    return [where for where, operations in paths if "get" in operations and not where.startswith("/open311/")]
 
 
 def filled(where: str) -> str:
     """A path with values that are right in its places."""
     right = {
         "{featureId}": "1", "{tileMatrixSetId}": "WebMercatorQuad", "{tileMatrix}": "14", "{tileRow}": "7696",
-        "{tileCol}": "13040", "{styleId}": "citymap", "{kind}": "not-found",
+        "{tileCol}": "13040", "{styleId}": "citymap", "{kind}": "not-found", "{format}": "json",
     }  # fmt: skip
     for name, value in right.items():
         where = where.replace(name, value)
@@ -133,12 +135,13 @@ def test_an_odd_range_of_a_raster_gives_the_whole(http, wanted):
 def test_odd_path_segments_are_not_found(http, definition, odd):
     """Each templated place of a few paths of each kind, with a segment that nothing can be called."""
     for where in kinds(definition):
+        refused = {400, 404} | ({401} if http.get(filled(where)).status_code == 401 else set())
         for name in re.findall(r"\{\w+\}", where):
             place = filled(where.replace(name, "\0", 1)).replace("\0", odd)
             answer = http.get(place)
             fine(answer)
             if not NUMBER.match(odd) and "/" not in odd and odd not in (".", "..", "%2F", "%2e%2e%2f"):
-                assert answer.status_code in (400, 404), place
+                assert answer.status_code in refused, place
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)

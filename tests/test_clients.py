@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 import shapely
-from conftest import amount
+from conftest import amount, public
 from owslib.ogcapi.features import Features
 from pyproj import Transformer
 from test_items import PINNED_9210
@@ -23,7 +23,7 @@ from mapserver.settings import ROOT
 
 pytestmark = pytest.mark.postgis
 
-LAYERS = catalogue(ROOT / "layers")
+LAYERS = public(catalogue(ROOT / "layers"))
 
 
 def ogrinfo(*arguments: str) -> str:

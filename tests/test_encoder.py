@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import shapely
 import shapely.geometry
-from conftest import amount
+from conftest import amount, public
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ from mapserver.statements import Statement
 from mapserver.store import Store
 
 pytestmark = pytest.mark.postgis
-LAYERS = catalogue(ROOT / "layers").vector
+LAYERS = public(catalogue(ROOT / "layers")).vector
 DRAWN = [layer for layer in LAYERS if layer.geometry]
 QUIET = settings(
     max_examples=amount(40, 1500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -241,7 +241,7 @@ def test_versions_survive_the_owner_of_the_table_only(city, layers):
 
 
 def test_a_layer_may_demand_that_a_change_names_its_version(cluster, template, house, tmp_path):
-    for folder in ("layers", "ingest", "styles"):
+    for folder in ("layers", "ingest", "styles", "rules", "calendar"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     file = tmp_path / "layers" / "field_notes.yml"
     file.write_text(file.read_text(encoding="utf-8").replace("writable: true", "writable: true\nif_match: true"))

@@ -13,19 +13,21 @@ from mapserver.settings import ROOT
 
 FLOORS = {
     "ground": "errors settings",
-    "words": "layer catalogue crs",
+    "words": "layer catalogue crs identity",
     "thought": (
-        "query formats linking projection history versions filters cql2 parameters features ddl tables styles "
-        "text times values faults headers negotiation coding reference shapes areas area_names periods sheets "
-        "reaggregation regrouping joining whereabouts sought spreadsheets tallies"
+        "generalised generalisation query matrices mapview pictures legends symbology formats linking projection "
+        "history versions filters cql2 parameters features ddl tables styles text times values faults headers "
+        "negotiation coding reference shapes areas area_names periods sheets refusals reaggregation regrouping "
+        "joining whereabouts sought spreadsheets tallies"
     ),
-    "voice": "aggregates names statements rowstatements extracts edits changes",
+    "voice": "aggregates names statements rowstatements extracts gml edits changes",
     "hands": (
-        "store encoder fetching freshness tilecache house downloads standing undo existing loading "
-        "loading_raster checks wards georeference reading reading_files reading_ogr reading_osm "
-        "reading_tables wholeness scripts systems upkeep datafolder cluster database migrations backup raster tokens"
+        "store encoder fetching freshness generalising tilecache tilefolder tiling walking archives rendering house "
+        "downloads standing undo existing loading facts bodies clerk featurecollections loading_raster checks wards "
+        "georeference reading reading_files reading_ogr reading_osm reading_tables wholeness scripts systems upkeep "
+        "datafolder cluster database migrations backup raster tokens"
     ),
-    "doors": "http ogc viewer",
+    "doors": "http ogc viewer ows arcgis",
     "roof": "app asgi cli commands serving filling tending",
 }
 """Every room of the engine by its floor, from the ground up. A new room is entered here, once."""

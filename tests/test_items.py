@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import shapely
 import shapely.geometry
-from conftest import amount
+from conftest import amount, public
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -27,7 +27,7 @@ from mapserver.layer import Layer
 from mapserver.settings import ROOT
 
 pytestmark = pytest.mark.postgis
-LAYERS = catalogue(ROOT / "layers").vector
+LAYERS = public(catalogue(ROOT / "layers")).vector
 WITH_GEOMETRY = [layer for layer in LAYERS if layer.geometry]
 PINNED_9210 = (
     "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=push +v_3 +step +proj=cart +ellps=WGS84 "
@@ -273,7 +273,7 @@ def test_a_tile_holds_every_point_that_lies_in_it(http, layer, stored):
     if not len(ids):
         assert http.get(f"/collections/{layer.name}/tiles/WebMercatorQuad/10/481/815").status_code == 204
         return
-    z = max(12, layer.tiles.min_zoom)
+    z = max(12, layer.tiles.min_zoom, layer.tiles.whole_from or 0)
     x, y = tile_of(shapes[0].x, shapes[0].y, z)
     answer = http.get(f"/collections/{layer.name}/tiles/WebMercatorQuad/{z}/{y}/{x}")
     assert answer.headers["content-type"] == "application/vnd.mapbox-vector-tile"

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from mapserver.http.kept import KEEP_S
+from mapserver.app import create_app
+from mapserver.http.kept import KEEP_S, Kept
 
 pytestmark = pytest.mark.postgis
 PATHS = ("/", "/conformance", "/collections", "/collections/wards", "/api", "/collections/wards/queryables",
          "/tileMatrixSets", "/collections/wards/tiles/WebMercatorQuad", "/styles/wards")  # fmt: skip
+
+
+def test_without_a_cache_no_document_is_kept(toy, toy_settings):
+    for cache in (True, False):
+        made = create_app(toy_settings.model_copy(update={"cache": cache}), toy.app_dsn)
+        assert isinstance(made._behind, Kept) == cache
 
 
 @pytest.fixture(scope="module")

@@ -30,10 +30,6 @@ HEADERS = [
     ("petitions", {"MAPHANANH": "code", "Lĩnh vực": "field", "TINHTRANG": "status", "Ngày tiếp nhận": "received_at"}),
     ("economic_units", {"MST": "code", "Tên doanh nghiệp": "name", "Ngành nghề": "sector", "LAODONG": "employees"}),
     (
-        "indicator_values",
-        {"Mã chỉ tiêu": "indicator", "Địa bàn": "area_code", "Kỳ": "period", "GIATRI": "value"},
-    ),
-    (
         "environment",
         {"MATRAM": "code", "PM2.5": "pm25_ug_m3", "Mực nước": "water_level_m"},
     ),

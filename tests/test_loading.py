@@ -237,16 +237,10 @@ def _locked(database: Database) -> bool:
 
 
 def test_views_that_read_the_layer_go_on_after_a_replace(city: Database, layers: Catalogue) -> None:
-    made = gpd.GeoDataFrame(
-        {"code": ["P1", "P2"], "field": ["noise", "noise"], "status": ["received", "answered"],
-         "received_at": ["2025-07-01", "2025-07-02"], "late": [False, True]},
-        geometry=[shapely.Point(CENTRE)] * 2, crs=4326,
-    )  # fmt: skip
     for _ in range(2):
-        loaded(city, layers, "petitions", made)
         loaded(city, layers, "wards", squares())
     with psycopg.connect(city.app_dsn) as conn:
-        conn.execute("SET ROLE citymap_reader")
+        conn.execute("SET ROLE citymap_insider")
         assert conn.execute("SELECT count(*) FROM layers.petitions_by_ward").fetchone() == (4,)
     with psycopg.connect(city.owner_dsn) as conn:
         assert list(differences(conn, layers)) == []
@@ -314,6 +308,11 @@ def test_without_wards_a_layer_is_loaded_and_says_so(database: Callable[..., Dat
     report = loaded(made, layers, "schools", schools(2))
     assert "no wards are loaded" in report.notes[0]
     assert asked(made, "SELECT DISTINCT ward_code FROM layers.schools") == [(None,)]
+
+
+def test_a_layer_of_records_takes_no_load(city: Database, layers: Catalogue) -> None:
+    with pytest.raises(BadLoad, match="shows the records of a system; use `citymap petitions import`"):
+        loaded(city, layers, "petitions", schools(1))
 
 
 def test_a_view_takes_no_rows(city: Database, layers: Catalogue) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from conftest import public
 
 from mapserver.catalogue import catalogue
 from mapserver.settings import ROOT
 
 pytestmark = pytest.mark.postgis
-LAYERS = catalogue(ROOT / "layers")
+LAYERS = public(catalogue(ROOT / "layers"))
 READS = {"GET", "HEAD", "OPTIONS"}
 WRITES = {"POST": "", "PUT": "/1", "PATCH": "/1", "DELETE": "/1"}
 

@@ -14,19 +14,20 @@ import numpy as np
 import psycopg
 import pytest
 import rasterio
+from conftest import public
 from loads import EDGE, SOUTH, WEST, loaded, squares
 from starlette.testclient import TestClient
 
 from mapserver.app import create_app
 from mapserver.catalogue import catalogue
+from mapserver.facts import FactBook
 from mapserver.ogc import provider
-from mapserver.ogc.facts import FactBook
 from mapserver.settings import ROOT
 from mapserver.store import Store
 
 pytestmark = pytest.mark.postgis
 
-LAYERS = catalogue(ROOT / "layers")
+LAYERS = public(catalogue(ROOT / "layers"))
 VECTOR = list(LAYERS.vector)
 DRAWN = [layer for layer in VECTOR if layer.geometry]
 RASTERS = [layer for layer in LAYERS if layer.origin == "raster"]
@@ -334,7 +335,7 @@ def test_a_foreign_host_is_not_reflected(http, server):
 def test_a_closed_layer_is_closed_through_every_door(toy, toy_settings, tmp_path):
     city = tmp_path / "city"
     shutil.copytree(ROOT / "layers", city / "layers")
-    for folder in ("styles", "ingest"):
+    for folder in ("styles", "ingest", "rules", "calendar"):
         (city / folder).symlink_to(ROOT / folder)
     file = city / "layers" / "schools.yml"
     shut = "access: { level: internal, reason: held back for a test, review: '2030-01-01' }\n"
@@ -365,9 +366,10 @@ def test_what_is_known_of_a_layer_changes_when_it_is_loaded(database, toy_settin
 
     async def told():
         store = Store(made.app_dsn, size=2)
-        book = FactBook(toy_settings, LAYERS, store)
+        everything = catalogue(ROOT / "layers")
+        book = FactBook(toy_settings, everything, store)
         before = await book.facts()
-        await asyncio.to_thread(loaded, made, LAYERS, "wards", squares())
+        await asyncio.to_thread(loaded, made, everything, "wards", squares())
         after, deadline = before, asyncio.get_running_loop().time() + 30
         while after.version == before.version and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.05)

@@ -118,7 +118,7 @@ def test_outlines_are_valid_and_in_the_city(real):
 def test_the_synthetic_layers_stand_in_the_real_wards(real):
     dsn, reports = real
     synthetic = {name for (name,) in asked(dsn, "SELECT layer FROM citymap.load WHERE synthetic")}
-    assert {"petitions", "bus_routes", "indicator_values", "elevation"} <= synthetic
+    assert {"petitions", "bus_routes", "elevation"} <= synthetic
     assert not synthetic & {"wards", "roads", "addresses", "schools"}
     assert asked(dsn, "SELECT count(*) FROM layers.petitions WHERE ward_code IS NULL") == [(0,)]
     assert asked(dsn, "SELECT count(*), sum(received)::bigint FROM layers.petitions_by_ward") == [

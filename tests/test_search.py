@@ -155,10 +155,11 @@ def test_where_a_house_is_not_known_its_street_is_found(server: str, names_of) -
 
 
 @pytest.mark.postgis
-def test_a_petition_is_found_by_its_code(server: str, names_of) -> None:
+def test_a_petition_is_found_by_its_code_by_those_who_may_see_it(server: str, inside: httpx.Client, names_of) -> None:
     ((code, number),) = names_of("SELECT code, id FROM layers.petitions ORDER BY id LIMIT 1")
-    (hit,) = [hit for hit in search(server, code.lower()) if hit["layer"] == "petitions"]
-    assert hit["feature"] == number
+    (hit,) = inside.get("/search", params={"q": code.lower()}).json()["features"]
+    assert (hit["properties"]["layer"], hit["properties"]["feature"]) == ("petitions", number)
+    assert search(server, code) == []
 
 
 @pytest.mark.postgis

@@ -59,7 +59,7 @@ C4,Lim xẹt,khá cao,Tốt,106.7039,10.7799
 @pytest.fixture
 def city(tmp_path) -> Path:
     """A copy of the city's three rooms with the three files in them, and a file of an agency beside."""
-    for room in ("layers", "ingest", "styles"):
+    for room in ("layers", "ingest", "styles", "rules", "calendar"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     style = json.loads((tmp_path / "styles" / "flood_spots.json").read_text(encoding="utf-8"))
     (tmp_path / "layers" / "trees.yml").write_text(LAYER, encoding="utf-8")

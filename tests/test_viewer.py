@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +13,16 @@ import numpy as np
 import pytest
 from conftest import free_port, serve, until
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
+from pyproj import Transformer
 from rasterio.io import MemoryFile
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from visits import CENTRE, DESK, LAND, WATER, Launch, Visit, visitor
 
 from mapserver import viewer
 from mapserver.catalogue import Catalogue
+from mapserver.crs import EDGE_OF_WEB_MERCATOR
 from mapserver.database import Database
 from mapserver.errors import NotReady
 from mapserver.settings import ROOT, Settings, settings
@@ -31,108 +31,10 @@ from mapserver.viewer import glyphs
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
-CENTRE = "map=14/10.77500/106.70000"
-LAND, WATER = (0xF7, 0xF4, 0xEC), (0xAA, 0xD3, 0xE6)
+pytest_plugins = ["visits"]
+
 SCRIPT_BUDGET = 350_000
 """Bytes of script, gzipped, before the first paint."""
-
-
-Launch = Callable[..., Browser]
-
-
-@dataclass(slots=True)
-class Visit:
-    """A page, with everything it asked for and complained of."""
-
-    page: Page
-    url: str
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, address: str = CENTRE) -> Visit:
-        """Opens the map there and waits until it is drawn."""
-        self.page.goto(f"{self.url}/map#{address}")
-        self.drawn()
-        return self
-
-    def drawn(self) -> None:
-        """Waits until the map has nothing left to load."""
-        expect(self.page.locator(".progress:not(.on)")).to_be_attached(timeout=60_000)
-
-    @property
-    def address(self) -> str:
-        """What the address bar says now; asking the page lets Playwright hear what happened meanwhile."""
-        return str(self.page.evaluate("location.href"))
-
-    def asked_for(self, *parts: str) -> bool:
-        """Whether an address with all these parts was asked for by now."""
-        return bool(self.address) and any(all(part in url for part in parts) for url in self.asked)
-
-    def picture(self) -> NDArray[np.uint8]:
-        """Rows, columns, and red, green and blue of what is on the screen."""
-        with MemoryFile(self.page.screenshot()) as memory, memory.open() as image:
-            return np.moveaxis(image.read((1, 2, 3)), 0, -1)
-
-    def share(self, colour: tuple[int, int, int]) -> float:
-        """The part of the screen that has this colour, within what antialiasing and rounding do."""
-        near = np.abs(self.picture().astype(int) - colour).max(axis=-1) <= 3
-        return float(near.mean())
-
-    def click_the_middle(self) -> None:
-        size = self.page.viewport_size or DESK
-        self.page.mouse.click(size["width"] / 2, size["height"] / 2)
-
-
-@pytest.fixture(scope="module")
-def launch() -> Iterator[Launch]:
-    """Starts the distribution's Chromium with more flags."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here; `apt-get install chromium` brings it")
-    with sync_playwright() as playwright:
-        yield lambda *flags: playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
-
-
-@pytest.fixture(scope="module")
-def browser(launch: Launch) -> Iterator[Browser]:
-    """A browser that draws in software."""
-    chromium = launch(*FLAGS)
-    yield chromium
-    chromium.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, server: str) -> Iterator[Visit]:
-    """A visitor at a desk."""
-    context = browser.new_context(viewport=DESK, locale="vi-VN", color_scheme="light")
-    yield visitor(context, server)
-    context.close()
-
-
-@pytest.fixture
-def phone(browser: Browser, server: str) -> Iterator[Visit]:
-    """A visitor with a phone in the hand."""
-    context = browser.new_context(viewport=PHONE, locale="vi-VN", has_touch=True, color_scheme="light")
-    yield visitor(context, server)
-    context.close()
-
-
-def visitor(context: BrowserContext, url: str) -> Visit:
-    """A visit that keeps a record."""
-    visit = Visit(context.new_page(), url)
-    visit.page.on("request", lambda request: visit.asked.append(request.url))
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.page.on("console", lambda said: said.type in ("error", "warning") and visit.complaints.append(said.text))
-    return visit
 
 
 def test_the_map_opens_without_a_complaint_and_is_not_blank(visit: Visit) -> None:
@@ -208,7 +110,8 @@ def test_every_layer_that_is_to_be_listed_is_in_the_list(visit: Visit, layers: C
     visit.open()
     listed = {box.get_attribute("data-layer") for box in visit.page.locator("input[data-layer]").all()}
     cards = assembled(layers, visit.url, "vi")["metadata"]["citymap:layers"]
-    assert listed == {name for name, card in cards.items() if card["listed"]}
+    public = {layer.name for layer in layers if layer.access.level == "public"}
+    assert listed == {name for name, card in cards.items() if card["listed"]} & public
 
 
 def test_the_map_can_be_used_with_the_keyboard_alone(visit: Visit) -> None:
@@ -286,8 +189,8 @@ def total(visit: Visit, layer: str) -> int:
 
 
 def test_a_table_is_sorted_and_read_to_its_end_and_leads_to_the_place(visit: Visit) -> None:
-    visit.open("map=10/10.8/106.7&layers=petitions&table=petitions:-received_at")
-    heading = visit.page.locator("th", has_text="Thời điểm tiếp nhận")
+    visit.open("map=10/10.8/106.7&layers=economic_units&table=economic_units:-registered_on")
+    heading = visit.page.locator("th", has_text="Ngày đăng ký")
     expect(heading).to_have_attribute("aria-sort", "descending")
     heading.get_by_role("button").click()
     expect(heading).to_have_attribute("aria-sort", "none")
@@ -367,7 +270,7 @@ def test_a_polygon_counts_what_lies_in_it_layer_by_layer(visit: Visit) -> None:
 
 
 def test_layers_with_time_are_shown_of_a_window_of_days(visit: Visit) -> None:
-    visit.open("map=13/10.8/106.7&layers=petitions")
+    visit.open("map=13/10.8/106.7&layers=economic_units")
     visit.page.get_by_role("button", name="Thời gian").click()
     visit.page.get_by_label("Khoảng", exact=True).select_option("30")
     until(lambda: visit.asked_for("/tiles/", "datetime="), "tiles of the window")
@@ -521,3 +424,24 @@ def varint(body: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if body[at - 1] < 128:
             return value, at
+
+
+def test_the_servers_picture_is_the_browsers(visit: Visit) -> None:
+    """The same view through WMS, where nothing lies over the map: equal but for a label or two and anti-aliasing."""
+    visit.open()
+    pixel = 2 * EDGE_OF_WEB_MERCATOR / (512 * 2**14)
+    x, y = Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True).transform(106.7, 10.775)
+    edges = (x - 640 * pixel, y - 400 * pixel, x + 640 * pixel, y + 400 * pixel)
+    asked = {"SERVICE": "WMS", "VERSION": "1.3.0", "REQUEST": "GetMap", "LAYERS": "citymap", "STYLES": ""}
+    asked |= {"CRS": "EPSG:3857", "BBOX": ",".join(map(repr, edges)), "FORMAT": "image/png"}
+    asked |= {"WIDTH": "1280", "HEIGHT": "800"}
+    with MemoryFile(httpx.get(f"{visit.url}/wms", params=asked, timeout=60).content) as memory, memory.open() as image:
+        drawn = np.moveaxis(image.read((1, 2, 3)), 0, -1)[120:700, 420:1200].astype(int)
+    until(lambda: unlike(drawn, visit.picture()) < 0.01, "both show the same", seconds=20)
+    wrong = np.where((np.abs(drawn - WATER).max(axis=-1) <= 3)[..., None], 255 - drawn, drawn)
+    assert unlike(wrong, visit.picture()) > 0.02, "a planted wrong colour of the water is seen"
+
+
+def unlike(drawn: NDArray[np.int_], seen: NDArray[np.uint8]) -> float:
+    """The share of pixels that differ by more than anti-aliasing, in the part of the screen that is only map."""
+    return float((np.abs(drawn - seen[120:700, 420:1200]).max(axis=-1) > 48).mean())

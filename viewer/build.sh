@@ -16,7 +16,8 @@ if [ "$(inputs)" = "$(cat "$dist/.inputs" 2>/dev/null)" ]; then
     exit 0
 fi
 command -v npm >/dev/null || { echo "viewer: npm is not on the PATH; install Node 18 or newer" >&2; exit 1; }
-rm -f "$dist/.inputs"
+new="$dist.new"
+rm -rf "$new"
 
 (
     cd viewer
@@ -25,9 +26,14 @@ rm -f "$dist/.inputs"
         npm ci --no-audit --no-fund --loglevel=error
         printf '%s\n' "$lock" > node_modules/.lock
     fi
-    npm run --silent build -- --logLevel warn
+    npm run --silent build -- --logLevel warn --outDir "../$new" --emptyOutDir
 )
-"$python" -m mapserver.viewer.drawing viewer/node_modules/@fontsource/be-vietnam-pro/files "$dist/glyphs"
-node viewer/compress.mjs "$dist"
-inputs > "$dist/.inputs"
+"$python" -m mapserver.viewer.drawing viewer/node_modules/@fontsource/be-vietnam-pro/files "$new/glyphs"
+mkdir "$new/leaflet" # stands inside the maps of notebooks and reports
+cp -R viewer/node_modules/leaflet/dist/leaflet.js viewer/node_modules/leaflet/dist/leaflet.css \
+    viewer/node_modules/leaflet/dist/images "$new/leaflet"
+node viewer/compress.mjs "$new"
+inputs > "$new/.inputs"
+rm -rf "$dist" # what is there is served until what is new is whole
+mv "$new" "$dist"
 echo "viewer: built"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from mapserver.reading import opened
 from mapserver.reading_files import checksum
 from mapserver.scripts import deed, frames, script, told
 from mapserver.settings import Settings, settings
+from mapserver.systems.indicators import importing as indicators
+from mapserver.systems.indicators.rules import LAYER as INDICATORS
+from mapserver.systems.indicators.rules import kept as keeps_indicators
+from mapserver.systems.petitions.importing import filled, real
 from mapserver.tables import quoted
 from mapserver.upkeep import caught_up
 
@@ -52,12 +57,14 @@ def demo(
     layers = catalogue(chosen.layers)
     wanted = _wanted(layers, names or [])
     with database.opened(chosen, layers) as there:
-        kept = set() if over_real else _real(there.owner_dsn)
+        kept = (set() if over_real else _real(there.owner_dsn)) | _precious(there.owner_dsn, layers)
         for layer in wanted:
             if layer.name in kept:
                 typer.echo(f"{layer.name}: holds real data and stays as it is (--over-real replaces it)")
         filling = Filling(chosen, there.owner_dsn, layers, scale, seed)
         reports = {layer.name: filling.synthetic(layer) for layer in wanted if layer.name not in kept}
+        if not names or INDICATORS in names:
+            filling.indicators(anew=True)
         filling.areas()
     typer.echo(
         _summary([reports[layer.name] for layer in wanted if layer.name in reports and layer.origin == "ingest"])
@@ -78,6 +85,7 @@ def fill(chosen: Settings, owner_dsn: str, scale: float = 1.0) -> list[Report]:
     reports += [report for layer in others if (report := filling.real(layer))]
     done = {report.layer for report in reports}
     reports += [filling.synthetic(layer) for layer in others if layer.name not in done]
+    filling.indicators(anew=False)
     filling.areas()
     return reports
 
@@ -110,7 +118,23 @@ class Filling:
         provenance = Provenance(f"{GENERATOR} --scale {self.scale:g} --seed {made.seed}", GENERATOR, synthetic=True)
         if layer.origin == "raster":
             return self._raster(layer, made, provenance)
+        if layer.system:
+            return self._records(layer, told(layer, make(made)), provenance)
         return self._rows(layer, told(layer, make(made)), provenance)
+
+    def indicators(self, *, anew: bool) -> None:
+        """Fills the indicators with the sample dictionary and made-up figures, unless there are real ones.
+
+        anew: also where there are made-up ones already."""
+        if not keeps_indicators(self.layers):
+            return
+        began, layer = time.monotonic(), self.layers[INDICATORS]
+        with psycopg.connect(self.owner_dsn, autocommit=True) as conn:
+            if not indicators.empty(conn) or not (anew or indicators.never_filled(conn)):
+                return
+            made, source = script(layer), f"{GENERATOR} --scale {self.scale:g} --seed {self._city.seed}"
+            count = indicators.filled(conn, made.dictionary(), told(layer, made.demo(self._city)), source)
+        typer.echo(f"{layer.name:22}{count:>11,} rows   {time.monotonic() - began:6.1f} s  {source}")
 
     def areas(self) -> None:
         """Brings the area versions up to the layers."""
@@ -138,6 +162,16 @@ class Filling:
         _said(report)
         return report
 
+    def _records(self, layer: Layer, rows: Iterable[gpd.GeoDataFrame], provenance: Provenance) -> Report:
+        """Rows that become records of the layer's system, which draws the layer."""
+        began = time.monotonic()
+        with _progress(layer.name) as progress:
+            added = filled(self.owner_dsn, self.layers, rows, provenance, progress).added
+        report = Report(layer.name, "replace", provenance.source, None, added, added, 0, (), 0, 0, (), (),
+                        time.monotonic() - began)  # fmt: skip
+        _said(report)
+        return report
+
     def _raster(self, layer: Layer, given: object, provenance: Provenance) -> Report:
         make = deed(layer, "demo" if provenance.synthetic else "read")
         target = raster.path(self.settings, layer)
@@ -148,11 +182,12 @@ class Filling:
 
 def _wanted(layers: Catalogue, names: list[str]) -> list[Layer]:
     """The layers that hold data of their own, wards first."""
+    every, names = not names, [name for name in names if name != INDICATORS]
     for name in names:
         if name not in layers or not layers[name].is_loaded:
             own = ", ".join(layer.name for layer in layers if layer.is_loaded)
             raise BadQuery("NAMES", f"no layer {name} holds data of its own; there are {own}")
-    chosen = [layer for layer in layers if layer.is_loaded and (not names or layer.name in names)]
+    chosen = [layer for layer in layers if layer.is_loaded and (every or layer.name in names)]
     return sorted(chosen, key=lambda layer: (layer.name != WARDS, layer.name))
 
 
@@ -173,6 +208,12 @@ def _real(dsn: str) -> set[str]:
         WHERE NOT synthetic"""
     with psycopg.connect(dsn) as conn:
         return {name for (name,) in conn.execute(latest)}
+
+
+def _precious(dsn: str, layers: Catalogue) -> set[str]:
+    """Layers that show records which nobody made up."""
+    with psycopg.connect(dsn) as conn:
+        return {layer.name for layer in layers if layer.system and real(conn)}
 
 
 def _file_lost(chosen: Settings, layer: Layer) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 import socket
@@ -17,8 +18,12 @@ import typer
 from mapserver import cluster, crs, database
 from mapserver.catalogue import Catalogue, read
 from mapserver.datafolder import holder
-from mapserver.errors import BadSetup
+from mapserver.errors import BadSetup, CityMapError
+from mapserver.mapview import Shot
+from mapserver.rendering.job import Job
+from mapserver.rendering.pool import Pool
 from mapserver.settings import ROOT, Settings, settings
+from mapserver.viewer import BUILT
 
 BEN_THANH = (106.6983, 10.7721)
 """A control point of the city, WGS 84 degrees; and where EPSG:6960 puts it on two grids, metres."""
@@ -51,6 +56,7 @@ def examined(chosen: Settings) -> Iterator[Finding]:
     yield from _data(chosen)
     yield from _layers(chosen)
     yield _port(chosen)
+    yield _pictures(chosen)
     yield _program("Node", ROOT / ".venv/bin/node", "node", "to build the viewer; run `make setup`")
     yield _program("Chromium", None, "chromium", "to run the browser tests; run `make setup`")
 
@@ -145,6 +151,24 @@ def _port(chosen: Settings) -> Finding:
         answers = probe.connect_ex((chosen.host, chosen.port)) == 0
     said = "is in use (by us, if the data folder is served)" if answers else "is free"
     return Finding("port", f"{chosen.port} on {chosen.host} {said}")
+
+
+def _pictures(chosen: Settings) -> Finding:
+    """Whether a drawing process draws; not bad, since all but pictures runs without."""
+    job = Job('{"version": 8, "sources": {}, "layers": []}', Shot(0.0, 0.0, 1.0, 8, 8), "png")
+
+    async def drawn() -> None:
+        pool = Pool(chosen, BUILT / "glyphs")
+        try:
+            await pool.drawn(job)
+        finally:
+            await pool.close()
+
+    try:
+        asyncio.run(drawn())
+    except CityMapError as error:
+        return Finding("pictures", f"WMS, WMTS and map tiles are refused: {error}")
+    return Finding("pictures", "MapLibre Native draws")
 
 
 def _program(what: str, ours: Path | None, name: str, purpose: str) -> Finding:

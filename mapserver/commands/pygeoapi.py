@@ -8,8 +8,8 @@ import typer
 
 from mapserver.catalogue import catalogue
 from mapserver.errors import BadCatalogue
+from mapserver.identity import identity, path
 from mapserver.ogc import config as rendering
-from mapserver.ogc.identity import identity, path
 from mapserver.settings import settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Render config/pygeoapi.yml.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from mapserver.bodies import packed
 from mapserver.coding import (
     KEPT,
     ONCE,
@@ -69,32 +69,19 @@ async def streamed(stream: Stream, scope: Scope, receive: Receive, send: Send) -
     """Sends a body piece by piece, packed as the client takes it, for as long as the client is there."""
     headers = {**ALWAYS, "vary": VARY, "cache-control": "no-cache", "content-type": stream.media_type}
     headers |= {name.lower(): value for name, value in stream.headers.items()}
-    packed = coding(header(scope, b"accept-encoding"), STREAMED) if stream.media_type in STREAMED_TYPES else "identity"
-    if packed != "identity":
-        headers["content-encoding"] = packed
+    chosen = coding(header(scope, b"accept-encoding"), STREAMED) if stream.media_type in STREAMED_TYPES else "identity"
+    if chosen != "identity":
+        headers["content-encoding"] = chosen
     await send({"type": "http.response.start", "status": stream.status, "headers": _raw(headers)})
     left = asyncio.create_task(_left(receive))
     try:
-        async for piece in _packed(stream.pieces, packed):
+        async for piece in packed(stream.pieces, chosen):
             if left.done():
                 return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     finally:
         left.cancel()
-
-
-async def _packed(pieces: AsyncIterator[bytes], packed: Coding) -> AsyncIterator[bytes]:
-    async with aclosing(pieces):  # type: ignore[type-var]
-        if packed == "identity":
-            async for piece in pieces:
-                yield piece
-            return
-        packer = STREAMED[packed]()
-        async for piece in pieces:
-            if some := packer.compress(piece):
-                yield some
-        yield packer.flush()
 
 
 async def _left(receive: Receive) -> None:
@@ -156,7 +143,7 @@ def partial(wanted: str | None, body: bytes, headers: dict[str, str]) -> tuple[i
     """Status and bytes of the one range that is wanted (GDAL's vsicurl reads so); any other wish gets the whole."""
     headers["accept-ranges"] = "bytes"
     asked = _RANGE.match(wanted or "")
-    if asked is None:
+    if asked is None or (asked[2] and int(asked[2]) < int(asked[1])):
         return 200, body
     start, end = int(asked[1]), min(int(asked[2] or len(body)), len(body) - 1)
     if start > end:

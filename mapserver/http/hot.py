@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
 
-from mapserver import __version__, parameters, statements
+from mapserver import parameters, statements
 from mapserver.catalogue import Catalogue
 from mapserver.coding import digest
 from mapserver.encoder import encoder
@@ -29,9 +28,10 @@ from mapserver.http.links import base_url
 from mapserver.http.rights import Rights
 from mapserver.layer import Layer
 from mapserver.negotiation import language, profile, representation
-from mapserver.query import Caller, ItemQuery, ItemsQuery, TileQuery, feature_id, opened
+from mapserver.query import Caller, ItemQuery, ItemsQuery, feature_id, opened
+from mapserver.refusals import refused
 from mapserver.store import StoreError
-from mapserver.tilecache import Tile, TileCache
+from mapserver.tiling import Tiles, described
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MVT = "application/vnd.mapbox-vector-tile"
@@ -51,12 +51,13 @@ MATRIX_SET = "WebMercatorQuad"
 class Hot:
     """ASGI application: answers what is hot, passes on the rest."""
 
-    def __init__(self, house: House, rights: Rights, files: Files, behind: App) -> None:
+    def __init__(self, house: House, rights: Rights, files: Files, tiles: Tiles, behind: App) -> None:
         self._settings, self._catalogue, self._store = house.settings, house.catalogue, house.store
-        self._rights, self._files, self._behind = rights, files, Kept(behind)
+        self._rights, self._files = rights, files
+        self._behind: App = Kept(behind) if house.settings.cache else behind
         self._fetching = Fetching(house.store, encoder())
         self._freshness = Freshness(house.catalogue, house.store)
-        self._tiles = TileCache() if house.settings.cache else None
+        self._tiles = tiles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answering = self._answering(scope)
@@ -68,7 +69,7 @@ class Hot:
         except CityMapError as error:
             answer = self._problem(error, scope)
         except StoreError as error:
-            answer = self._problem(problems.refused(error.sqlstate, error.message), scope)
+            answer = self._problem(refused(error.sqlstate, error.message), scope)
         if answer is None:
             await self._behind(scope, receive, send)
         else:
@@ -139,21 +140,13 @@ class Hot:
         query = parameters.tile(layer, caller, given, (z, y, x))
         if query is None or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
             raise NotFound("tile", f"{layer.name} has no tile {z[:20]}/{y[:20]}/{x[:20]} in {MATRIX_SET}")
-        version = await self._freshness.version(layer)
-        tag = tagged(scope, layer, caller, version, "mvt")
+        asked = await self._tiles.asked(query)
+        tag = tagged(scope, layer, caller, asked.version, "mvt")
         if tag and unchanged(scope, tag):
             return Answer(200, media_type=MVT, tag=tag)
-        tile = await self._kept_tile(query, caller, version, whole=given.keys() <= {"f"})
+        tile = await self._tiles.tile(asked, caller)
         changed = await self._freshness.changed(layer)
         return Answer(200, tile.content, MVT, changed, tag=tag, packed=tile.packed) if tile.content else Answer(204)
-
-    async def _kept_tile(self, query: TileQuery, caller: Caller, version: str | None, *, whole: bool) -> Tile:
-        """A tile, kept by its layer's version. whole: nothing of the layer is left out by filters."""
-        if self._tiles is None or version is None or not whole:
-            return Tile("", await self._fetching.tile(query, caller))
-        key = (query.layer.name, caller.rights_class, query.z, query.x, query.y)
-        kept = self._tiles.get(key, version)
-        return kept or self._tiles.keep(key, Tile(version, await self._fetching.tile(query, caller)))
 
     async def _asked(self, scope: Scope) -> tuple[Layer, Caller]:
         """The layer that the path names and the caller, who may see it."""
@@ -190,14 +183,8 @@ def tagged(scope: Scope, layer: Layer, caller: Caller, version: str | None, form
     """The ETag of an answer, known before it: the version, whose eyes see it, and the question; empty without one."""
     if version is None:
         return ""
-    asked = (version, _described(layer), caller.rights_class, form, header(scope, b"host"), scope["path"])
+    asked = (version, described(layer), caller.rights_class, form, header(scope, b"host"), scope["path"])
     return digest(repr((*asked, scope["query_string"])).encode())
-
-
-@lru_cache(256)
-def _described(layer: Layer) -> str:
-    """What the layer's file says, in short: another description is another answer."""
-    return digest(f"{__version__} {replace(layer, folder=Path())!r}".encode())
 
 
 def visible_layer(catalogue: Catalogue, name: str, caller: Caller) -> Layer:

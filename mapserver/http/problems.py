@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 import orjson
 
-from mapserver.errors import BadFeature, BadQuery, CityMapError, MethodNotAllowed
+from mapserver.errors import BadFeature, CityMapError, MethodNotAllowed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -24,14 +22,6 @@ def problem(error: CityMapError, base_url: str) -> dict[str, object]:
     if isinstance(error, BadFeature) and error.faults:
         body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in error.faults]
     return body
-
-
-def refused(sqlstate: str, message: str) -> CityMapError:
-    """What to tell of a statement that PostgreSQL refused: data exceptions (class 22) come of the client's values."""
-    if sqlstate.startswith("22"):
-        return BadQuery("", f"this cannot be computed: {message}")
-    logging.getLogger("citymap").error("the database refused a statement: %s %s", sqlstate, message)
-    return CityMapError("", "the server failed to answer; the operator's log says why")
 
 
 def headers(error: CityMapError) -> dict[str, str]:

@@ -1,9 +1,12 @@
-"""Who is asking: `Authorization: Bearer TOKEN` becomes a Caller, through every door.
+"""Who is asking: `Authorization: Bearer TOKEN` becomes a Caller, through every door; so does `Basic` with the token as
+password, for programs on desks (MapInfo Pro, ArcGIS Pro, Excel) that know nothing else.
 
 A token is looked up by its SHA-256; an answer is trusted for a second, so a revoked token is dead a second later."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import time
 
@@ -27,10 +30,10 @@ class Rights:
         """The caller of a request. Raises Unauthorized for anything but nothing or a live token."""
         if authorization is None:
             return ANYONE
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthorized("Authorization", "needs the form `Bearer TOKEN`")
-        caller = await self._of(hashlib.sha256(secret.strip().encode("latin-1", "replace")).hexdigest())
+        secret = _secret(authorization)
+        if not secret:
+            raise Unauthorized("Authorization", "needs the form `Bearer TOKEN`, or `Basic` with the token as password")
+        caller = await self._of(hashlib.sha256(secret.encode("latin-1", "replace")).hexdigest())
         if caller is None:
             raise Unauthorized("Authorization", "this token is not known here, or was revoked")
         return caller
@@ -46,6 +49,19 @@ class Rights:
             self._known.clear()
         self._known[digest] = (now, caller)
         return caller
+
+
+def _secret(authorization: str) -> str:
+    """The token in a header; empty when there is none. The user's name of `Basic` does not matter."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(given.strip(), validate=True).decode("latin-1").partition(":")[2].strip()
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _caller(row: tuple[bytes | None, ...]) -> Caller:

@@ -12,48 +12,41 @@ from fastapi import APIRouter, Request, Response
 
 from mapserver import edits, features, parameters, statements
 from mapserver.catalogue import Catalogue
+from mapserver.clerk import Clerk, permitted
 from mapserver.crs import Crs
 from mapserver.errors import (
-    BadFeature,
     BadQuery,
     CityMapError,
-    Forbidden,
-    MethodNotAllowed,
     NotFound,
     NoVersion,
     Stale,
     TooLarge,
-    Unauthorized,
     UnsupportedMedia,
 )
 from mapserver.http.features import GEOJSON
 from mapserver.http.hot import visible_layer
-from mapserver.http.methods import READS
 from mapserver.layer import Layer
 from mapserver.query import Caller, ItemQuery, feature_id
 from mapserver.statements import Statement
-from mapserver.store import Store, StoreError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MERGE_PATCH = "application/merge-patch+json"
-CLERK = "citymap_clerk"
-_INSUFFICIENT_PRIVILEGE, _UNIQUE_VIOLATION = "42501", "23505"
 _CONTENT_CRS = re.compile(r"^<(.+)>$")
 _TAG = re.compile(r'^"(\d+)(?:\.[^"]*)?"$')
 
 
 class Desk:
-    """Where features are written: a small pool of connections of its own that may write."""
+    """Where features are written, one address each."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         caller_of: Callable[[Request], Awaitable[Caller]],
         base_url: Callable[[Request], str],
-        app_dsn: str,
+        clerk: Clerk,
     ) -> None:
         self._catalogue, self._caller_of, self._base_url = catalogue, caller_of, base_url
-        self._store = Store(app_dsn, size=2, read_only=False)
+        self._clerk = clerk
 
     def routes(self) -> APIRouter:
         """The writing routes."""
@@ -64,16 +57,12 @@ class Desk:
         router.add_api_route("/collections/{name}/items/{id}", self.delete, methods=["DELETE"])
         return router
 
-    async def close(self) -> None:
-        """Closes the pool."""
-        await self._store.close()
-
     async def insert(self, request: Request) -> Response:
         """One feature (201 with its place) or a collection of them, all or none (201 with the stored ones)."""
         layer, caller = await self._asked(request)
         raw = features.parsed(await _body(request, GEOJSON, "application/json"))
         made = features.features(layer, raw, caller, _crs(request))
-        rows = await self._asked_of_store(caller, edits.insert(layer, made, caller))
+        rows = await self._clerk.rows(caller, edits.insert(layer, made, caller))
         items = f"{self._base_url(request)}/collections/{layer.name}/items"
         if isinstance(raw, dict) and raw.get("type") == "FeatureCollection":
             members = b",".join(body for body, _ in rows)
@@ -96,7 +85,7 @@ class Desk:
         layer, caller = await self._asked(request)
         number, wanted = _number(layer, request), _stamps(layer, request)
         patch = features.parsed(await _body(request, MERGE_PATCH, GEOJSON, "application/json"))
-        rows = await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller))
+        rows = await self._clerk.rows(caller, statements.item(ItemQuery(layer, number), caller))
         if not rows:
             raise _missing(request, layer, number)
         stored, stamp = rows[0]
@@ -118,39 +107,19 @@ class Desk:
 
     async def _one(self, request: Request, layer: Layer, caller: Caller, statement: Statement) -> tuple[bytes, str]:
         """The one row of an edit. Raises NotFound, or Stale when the feature is there in another version."""
-        rows = await self._asked_of_store(caller, statement)
+        rows = await self._clerk.rows(caller, statement)
         if rows:
             return rows[0]
         number = _number(layer, request)
-        if await self._asked_of_store(caller, statements.item(ItemQuery(layer, number), caller)):
+        if await self._clerk.rows(caller, statements.item(ItemQuery(layer, number), caller)):
             raise _stale(layer, number)
         raise _missing(request, layer, number)
 
     async def _asked(self, request: Request) -> tuple[Layer, Caller]:
         caller = await self._caller_of(request)
         layer = visible_layer(self._catalogue, request.path_params["name"], caller)
-        _permitted(layer, caller)
+        permitted(layer, caller)
         return layer, caller
-
-    async def _asked_of_store(self, caller: Caller, statement: Statement) -> list[tuple[bytes, str]]:
-        try:
-            rows = await self._store.fetch(caller, statement, role=CLERK)
-        except StoreError as error:
-            if error.sqlstate == _INSUFFICIENT_PRIVILEGE:
-                raise Forbidden("Authorization", f"the token {caller.name} may not do that") from error
-            if error.sqlstate == _UNIQUE_VIOLATION:
-                raise BadFeature("body", "another feature has this key already") from error
-            raise
-        return [(body or b"", (stamp or b"").decode()) for body, stamp in rows]
-
-
-def _permitted(layer: Layer, caller: Caller) -> None:
-    if not layer.writable:
-        raise MethodNotAllowed("method", f"{layer.name} is not written through the API", READS)
-    if not caller.name:
-        raise Unauthorized("Authorization", f"writing {layer.name} needs a token: `citymap token add`")
-    if layer.name not in caller.writes:
-        raise Forbidden("Authorization", f"the token {caller.name} may not write {layer.name}")
 
 
 async def _body(request: Request, *media_types: str) -> bytes:

@@ -14,9 +14,9 @@ from mapserver import raster
 from mapserver.catalogue import Catalogue
 from mapserver.crs import OFFERED
 from mapserver.errors import BadCatalogue
+from mapserver.facts import NOTHING, Facts
 from mapserver.layer import LANGUAGES, Layer
 from mapserver.ogc.documents import CRS84, outward
-from mapserver.ogc.facts import NOTHING, Facts
 from mapserver.ogc.house import Reader
 from mapserver.settings import Settings
 

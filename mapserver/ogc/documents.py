@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from mapserver import formats
 from mapserver.crs import OFFERED
+from mapserver.facts import Bounds, Fact
 from mapserver.layer import Layer
-from mapserver.ogc.facts import Bounds, Fact
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, OPENAPI, REL, SCHEMA, STYLE, Link, link, ways
 from mapserver.query import visible_columns

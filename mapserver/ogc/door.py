@@ -19,23 +19,24 @@ from starlette.responses import FileResponse, Response
 from mapserver import parameters, raster, styles
 from mapserver.coding import KEEP
 from mapserver.errors import NotFound
+from mapserver.facts import FactBook
 from mapserver.house import House
+from mapserver.identity import identity, path
 from mapserver.layer import Layer
 from mapserver.linking import link_header, profile_link
 from mapserver.negotiation import language, representation
-from mapserver.ogc import documents, pages, problem_pages, schemas, stylebook, tilesets
+from mapserver.ogc import documents, maps, pages, problem_pages, schemas, stylebook, tilesets
 from mapserver.ogc.answers import Body, Shelf, body, response
 from mapserver.ogc.conformance import CLASSES, SPEC, conformance
 from mapserver.ogc.coverage import coverage_query
 from mapserver.ogc.documents import Document
-from mapserver.ogc.facts import FactBook
 from mapserver.ogc.features import FeaturePages
 from mapserver.ogc.house import Reader
-from mapserver.ogc.identity import identity, path
 from mapserver.ogc.links import HTML, JSON, JSONLD, OPENAPI, SCHEMA, STYLE
 from mapserver.ogc.openapi import openapi
 from mapserver.ogc.pages import Place
 from mapserver.ogc.pygeoapi_adapter import Pygeoapi
+from mapserver.pictures import MEDIA_TYPES
 from mapserver.query import opened, tile_query
 
 PAGE = (HTML, "application/xhtml+xml")
@@ -43,13 +44,12 @@ PLAIN = {"json": (JSON,), "html": PAGE}
 LINKED = {**PLAIN, "jsonld": (JSONLD,)}
 SCHEMAS = {"json": (SCHEMA, JSON, "application/schema"), "html": PAGE}
 DEFINITION = {"json": ("application/vnd.oai.openapi+json", JSON, "application/openapi+json"), "html": PAGE}
-STYLES = {"json": (STYLE, "application/vnd.maplibre.style+json", JSON), "html": PAGE}
+STYLES = {"json": (STYLE, "application/vnd.maplibre.style+json", JSON), "html": PAGE, **stylebook.ENCODINGS}
 TILESETS = {**PLAIN, "tilejson": ("application/vnd.mapbox.tilejson+json",)}
 COVERAGES = {
     "GTiff": ("image/tiff", "image/geotiff", "application/geotiff"),
     "json": ("application/prs.coverage+json", "application/vnd.cov+json", JSON),
 }
-PICTURES = {"png": ("image/png",)}
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 LINKED_FORMS = (("JSON", "json"), ("JSON-LD", "jsonld"))
 _RANGE = re.compile(r"^bytes=(\d{1,18})-(\d{0,18})$")
@@ -122,6 +122,7 @@ class Door:
             (tiles, self.tilesets),
             (f"{tiles}/{quad}", self.tileset),
             (f"{tiles}/{quad}/{{z}}/{{y}}/{{x}}", self.vector_tile),
+            (f"{here}/map", self.map),
             (pictures, self.tilesets),
             (f"{pictures}/{quad}", self.tileset),
             (f"{pictures}/{quad}/{{z}}/{{y}}/{{x}}", self.picture),
@@ -271,17 +272,35 @@ class Door:
         layer, name = _with_tiles(asked), request.path_params["tileMatrixSetId"]
         raise NotFound("tileMatrixSetId", f"{layer.name} has no tiles in {name[:60]!r}; there is {tilesets.MATRIX_SET}")
 
+    async def map(self, request: Request) -> Response:
+        """A picture of a layer."""
+        asked = await self._asked(request, maps.FORMS, maps.MAP)
+        layer, form = _with_picture(asked), MEDIA_TYPES[maps.FORMS[asked.form][0]]
+        extent = asked.reader.facts.of(layer).extent.box
+        query = maps.picture_query(layer, asked.given, form, asked.reader.language, extent)
+        content = await self._house.painter.picture(query, asked.reader.caller)
+        headers = {"content-crs": f"<{query.frame.crs.uri}>", "content-bbox": maps.box_header(query.frame)}
+        return response(request, body(content, maps.FORMS[asked.form][0], headers, kept=False))
+
     async def picture(self, request: Request) -> Response:
-        """One tile of a raster, as a picture."""
-        asked = await self._asked(request, PICTURES)
-        layer = _with_tiles(asked)
+        """One map tile: of a raster in Web Mercator by rio-tiler, of anything else by the painter."""
+        asked = await self._asked(request, maps.FORMS, maps.LOOKS)
+        layer, parts = _with_picture(asked), request.path_params
+        if layer.origin == "raster" and parts["tileMatrixSetId"] == tilesets.MATRIX_SET and asked.form == "png":
+            return await self._raster_tile(request, layer)
+        place = (parts["tileMatrixSetId"], parts["z"], parts["y"], parts["x"])
+        form = MEDIA_TYPES[maps.FORMS[asked.form][0]]
+        query = maps.tile_query(layer, asked.given, form, asked.reader.language, place)
+        content = await self._house.painter.tile(query, asked.reader.caller)
+        return response(request, body(content, maps.FORMS[asked.form][0], kept=False))
+
+    async def _raster_tile(self, request: Request, layer: Layer) -> Response:
         z, y, x = (request.path_params[name] for name in ("z", "y", "x"))
         query = tile_query(layer, z, y, x)
-        known = request.path_params["tileMatrixSetId"] == tilesets.MATRIX_SET
-        if query is None or not known or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
+        if query is None or not layer.tiles.min_zoom <= query.z <= layer.tiles.max_zoom:
             raise NotFound("tile", f"{layer.name} has no tile {z[:20]}/{y[:20]}/{x[:20]}")
         file = raster.path(self._house.settings, layer)
-        colours = stylebook.colours(asked.reader, layer)
+        colours = styles.raster_colours(layer)
         png = await run_in_threadpool(raster.picture, file, (query.z, query.x, query.y), colours)
         return Response(status_code=204) if png is None else response(request, body(png, "image/png"))
 
@@ -307,8 +326,11 @@ class Door:
     async def style(self, request: Request) -> Response:
         asked = await self._asked(request, STYLES, ("theme",))
         name, theme = request.path_params["styleId"], stylebook.theme(asked.given.get("theme"))
+        if asked.form in stylebook.ENCODINGS:
+            content = stylebook.encoded(asked.reader, name, theme, asked.form)
+            return response(request, body(content, stylebook.ENCODINGS[asked.form][0]))
         trail = ((asked.reader.choose("Kiểu hiển thị", "Styles"), "/styles"),)
-        forms = (("MapLibre", "json"),)
+        forms = (("MapLibre", "json"), ("SLD 1.0", "sld10"), ("SLD 1.1", "sld11"), ("QML", "qml"))
         recipe = Recipe(
             lambda reader: stylebook.style(reader, name, theme), "style.html", STYLE, trail=trail, forms=forms
         )
@@ -407,6 +429,14 @@ def _with_tiles(asked: Asked) -> Layer:
     pictures = "/map/tiles" in asked.path
     if (layer.origin == "raster") != pictures or not styles.drawn(layer):
         raise NotFound("collectionId", f"{layer.name} has no {'map' if pictures else 'vector'} tiles")
+    return layer
+
+
+def _with_picture(asked: Asked) -> Layer:
+    """The layer in the path, if it can be drawn."""
+    layer = asked.layer()
+    if not styles.drawn(layer):
+        raise NotFound("collectionId", f"{layer.name} has no geometry, so no map")
     return layer
 
 

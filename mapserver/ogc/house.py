@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mapserver.catalogue import Catalogue
+from mapserver.facts import Facts
+from mapserver.identity import Identity
 from mapserver.layer import Language, Layer
-from mapserver.ogc.facts import Facts
-from mapserver.ogc.identity import Identity
 from mapserver.query import Caller, may_see
 
 

@@ -4,17 +4,18 @@ Paths stand once for each collection, so that the columns a client may filter by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mapserver import __version__
 from mapserver.formats import offered
 from mapserver.layer import Column, Layer
-from mapserver.ogc import openapi_areas
+from mapserver.ogc import openapi_areas, openapi_indicators, openapi_maps, openapi_petitions
 from mapserver.ogc.documents import COVERAGE_TYPES, Document
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import GEOJSON, HTML, JSON, JSONLD, MVT, SCHEMA, STYLE
 from mapserver.ogc.openapi_parameters import WHICH, enum, filtered_by, parameters, plain, properties, sortby
 from mapserver.ogc.openapi_parts import PROBLEM, PROBLEMS, SCHEMAS
+from mapserver.ogc.stylebook import ENCODINGS
 from mapserver.query import MAX_LIMIT, visible_columns
 from mapserver.sought import LONGEST
 from mapserver.styles import drawn
@@ -72,8 +73,11 @@ def _general(reader: Reader, tag: str) -> Iterator[tuple[str, Document]]:
     say = reader.choose
     page = {HTML: {"schema": {"type": "string"}}}
 
-    def get(name: str, summary: str, schema: str, *parameters: str, media: str = JSON) -> Document:
-        content: Document = {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}, **page}
+    def get(
+        name: str, summary: str, schema: str, *parameters: str, media: str = JSON, texts: Iterable[str] = ()
+    ) -> Document:
+        other: Document = {also: {"schema": {"type": "string"}} for also in texts}
+        content: Document = {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}, **page, **other}
         return {"get": _get(reader, tag, name, summary, content, *parameters)}
 
     yield "/", get("getLandingPage", say("Trang đầu", "Landing page"), "landingPage", "f-ld")
@@ -93,11 +97,14 @@ def _general(reader: Reader, tag: str) -> Iterator[tuple[str, Document]]:
     )
     yield "/functions", get("getFunctions", say("Hàm trong bộ lọc", "Functions of filters"), "functions", "f")
     yield "/styles", get("getStyles", say("Kiểu hiển thị", "Styles"), "styles", "f")
-    one = say("Một kiểu MapLibre", "One MapLibre style")
-    yield "/styles/{styleId}", get("getStyle", one, "any", "styleId", "theme", "f", media=STYLE)
+    one, encoded = say("Một kiểu", "One style"), [media for (media,) in ENCODINGS.values()]
+    yield "/styles/{styleId}", get("getStyle", one, "any", "styleId", "theme", "f-style", media=STYLE, texts=encoded)
     problem = say("Một loại lỗi nghĩa là gì", "What a kind of error means")
     yield "/problems/{kind}", get("getProblem", problem, "any", "kind", "f")
     yield from openapi_areas.general(reader, tag)
+    yield from openapi_maps.general(reader, tag)
+    yield from openapi_petitions.general(reader, tag)
+    yield from openapi_indicators.general(reader, tag)
     yield "/search", {"get": _search(reader, tag)}
     yield "/healthz", {"get": _probe(reader, tag, "getHealth", say("Máy chủ còn sống", "The server is alive"))}
     yield "/readyz", {"get": _probe(reader, tag, "getReadiness", say("Mọi lớp đã nạp", "Every layer is loaded"))}

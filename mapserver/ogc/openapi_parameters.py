@@ -12,6 +12,7 @@ from mapserver.negotiation import GEOJSON_PROFILES
 from mapserver.ogc.documents import Document
 from mapserver.ogc.house import Reader
 from mapserver.ogc.schemas import WRITES
+from mapserver.ogc.stylebook import ENCODINGS
 from mapserver.ogc.tilesets import MATRIX_SET
 from mapserver.query import DEFAULT_LIMIT, MAX_LIMIT
 from mapserver.styles import THEMES
@@ -29,6 +30,7 @@ FORMS = {
     "f-tilejson": ("json", "html", "tilejson"),
     "f-mvt": ("mvt",),
     "f-png": ("png",),
+    "f-style": ("json", "html", *ENCODINGS),
     "f-coverage": ("GTiff", "json"),
 }
 """Components of the parameter `f`, which takes other values in other places."""

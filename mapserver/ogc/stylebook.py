@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 from mapserver import styles as drawing
 from mapserver.catalogue import Catalogue
 from mapserver.errors import BadQuery, NotFound
-from mapserver.layer import Layer
 from mapserver.ogc.documents import Document, root
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import STYLE, Link, link, ways
 from mapserver.query import opened
 from mapserver.styles import THEMES, Theme
+from mapserver.symbology.qml import qml
+from mapserver.symbology.rules import symbology
+from mapserver.symbology.sld import sld
 
 SHEET = "citymap"
 """The style of all layers together."""
-GREY = ("#404040", "#f0f0f0")
-_HEX = re.compile(r"^#[0-9a-fA-F]{6}$")
+
+
+ENCODINGS = {
+    "sld10": ("application/vnd.ogc.sld+xml; version=1.0",),
+    "sld11": ("application/vnd.ogc.sld+xml; version=1.1",),
+    "qml": ("application/vnd.qgis.qml+xml",),
+}
+"""Other encodings of a style, by `f`, with their media types."""
+NAMES = {"sld10": "SLD 1.0", "sld11": "SLD 1.1 (Symbology Encoding)", "qml": "QGIS (QML)"}
 
 
 def theme(text: str | None) -> Theme:
@@ -51,11 +58,18 @@ def style(reader: Reader, name: str, theme: Theme) -> Document:
     return drawing.layer_style(layer, reader.base, reader.language, theme)
 
 
-def colours(reader: Reader, layer: Layer) -> tuple[str, ...]:
-    """The colours of a raster from low to high: those of its legend, or grey where that names fewer than two."""
-    card = drawing.layer_style(layer, reader.base, reader.language)["metadata"]["citymap:layers"][layer.name]
-    named = tuple(swatch["color"] for swatch in card["legend"] if _HEX.match(str(swatch["color"])))
-    return named if len(named) > 1 else GREY
+def encoded(reader: Reader, name: str, theme: Theme, form: str) -> bytes:
+    """A style in another encoding than MapLibre's. Raises NotFound, also for a QML of several layers."""
+    layers = [*_drawn(reader)]
+    if name != SHEET:
+        style(reader, name, theme)  # says who may not have it
+        layers = [reader.catalogue.layers[name]]
+    said = [symbology(layer, reader.language, theme) for layer in layers]
+    if form != "qml":
+        return sld(said, "1.0.0" if form == "sld10" else "1.1.0")
+    if len(said) != 1:
+        raise NotFound("f", "a QML is the style of one layer; ask for one of them")
+    return qml(said[0])
 
 
 def _drawn(reader: Reader) -> Catalogue:
@@ -65,4 +79,9 @@ def _drawn(reader: Reader) -> Catalogue:
 
 def _links(reader: Reader, name: str) -> list[Link]:
     title = reader.choose("Kiểu MapLibre", "MapLibre style")
-    return [link(f"{reader.base}/styles/{name}", "stylesheet", STYLE, title)]
+    here = f"{reader.base}/styles/{name}"
+    others = [form for form in ENCODINGS if form != "qml" or name != SHEET]
+    return [
+        link(here, "stylesheet", STYLE, title),
+        *(link(f"{here}?f={form}", "stylesheet", ENCODINGS[form][0], NAMES[form]) for form in others),
+    ]

@@ -9,7 +9,7 @@ from mapserver.layer import GEOMETRIES, Layer
 from mapserver.ogc.documents import CRS84, Document, outward, root
 from mapserver.ogc.house import Reader
 from mapserver.ogc.links import JSON, MVT, REL, SCHEMA, Link, link, ways
-from mapserver.statements import tile_columns
+from mapserver.statements import counted, tile_columns
 
 MATRIX_SET = "WebMercatorQuad"
 MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
@@ -98,12 +98,14 @@ def tilejson(reader: Reader, layer: Layer) -> Document:
     west, south, east, north = _box(reader, layer)
     columns = tile_columns(layer, reader.caller)
     fields = {column.name: column.title[reader.language] for column in columns}
+    fields |= dict.fromkeys(counted(layer), _point_count(reader))
     vector = {
         "id": layer.name,
         "description": layer.title[reader.language],
         "minzoom": layer.tiles.min_zoom,
         "maxzoom": layer.tiles.max_zoom,
         "whole_from": layer.tiles.whole_zoom,
+        **({"generalised": layer.tiles.generalise} if layer.tiles.generalise else {}),
         "fields": fields,
     }
     return {
@@ -164,10 +166,15 @@ def _item(reader: Reader, layer: Layer) -> Link:
     return link(f"{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", "item", media, title, templated=True)
 
 
+def _point_count(reader: Reader) -> str:
+    return reader.choose("Số điểm trong cụm (chỉ ở các mức phóng nhỏ)", "Points of the cluster (at low zooms only)")
+
+
 def _vector_layer(reader: Reader, layer: Layer) -> Document:
     """The one layer inside the tiles, with the schema of its properties."""
     columns = tile_columns(layer, reader.caller)
-    properties = {c.name: {"title": c.title[reader.language], **c.kind.schema} for c in columns}
+    properties: Document = {c.name: {"title": c.title[reader.language], **c.kind.schema} for c in columns}
+    properties |= {name: {"title": _point_count(reader), "type": "integer"} for name in counted(layer)}
     described: Document = {
         "id": layer.name,
         "title": layer.title[reader.language],

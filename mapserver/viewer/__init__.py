@@ -6,16 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mapserver.catalogue import Catalogue
 from mapserver.coding import etag, matches
 from mapserver.errors import NotFound, NotReady
+from mapserver.layer import Language
 from mapserver.settings import Settings
+from mapserver.styles import Theme
 from mapserver.viewer import glyphs
 from mapserver.viewer.assets import Asset, asset, assets
+
+if TYPE_CHECKING:
+    import folium
 
 BUILT = Path(__file__).parent / "static" / "dist"
 
@@ -34,6 +41,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 """What the page may do: talk to this host, and run what came from it."""
+EMBEDDED = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'self'", "frame-ancestors *")
+"""The same inside a page of anybody's: `/map?embed=1` takes no key, and shows what is public."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -43,17 +52,18 @@ def routes(settings: Settings, built: Path = BUILT) -> list[BaseRoute]:
     files = assets(built)
     if "index.html" not in files:
         return [Route("/map", _unbuilt), Route("/map/{rest:path}", _unbuilt), Route("/glyphs/{rest:path}", _unbuilt)]
-    page = {"content-security-policy": CONTENT_SECURITY_POLICY, "permissions-policy": "geolocation=(self)"}
     return [
-        Route("/map", _file(files["index.html"], page)),
+        Route("/map", _page(files["index.html"])),
         Route("/map/", _to_page),
         Route("/map/assets/{name:path}", _below("map/assets", files)),
         Route("/glyphs/{stack}/{span}.pbf", _glyphs(files)),
     ]
 
 
-def _file(file: Asset, headers: Mapping[str, str]) -> Endpoint:
+def _page(file: Asset) -> Endpoint:
     async def endpoint(request: Request) -> Response:
+        policy = EMBEDDED if request.query_params.get("embed") == "1" else CONTENT_SECURITY_POLICY
+        headers = {"content-security-policy": policy, "permissions-policy": "geolocation=(self)"}
         return _sent(file, request, headers)
 
     return endpoint
@@ -96,6 +106,15 @@ def _sent(file: Asset, request: Request, headers: Mapping[str, str] | None = Non
     if coded != "identity":
         shared["content-encoding"] = coded
     return Response(file.bodies[coded], headers=shared, media_type=file.media_type)
+
+
+def folium_map(
+    features: Mapping[str, Any], catalogue: Catalogue, language: Language = "vi", theme: Theme = "light"
+) -> folium.Map:
+    """A map for a notebook; see `mapserver.viewer.notebook.folium_map`."""
+    from mapserver.viewer import notebook  # folium takes a second to import, which no server has to wait for
+
+    return notebook.folium_map(features, catalogue, language, theme)
 
 
 async def _to_page(_: Request) -> Response:

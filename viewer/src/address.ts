@@ -1,6 +1,7 @@
 /**
  * The address keeps what is on the screen: `#map=14/10.77690/106.70090&layers=roads,wards&lang=en&theme=dark`, and
- * further what was done to it: opacity, order, filters (`where.schools=…`), the table, the time, a sketch.
+ * further what was done to it: opacity, order, filters (`where.schools=…`), the table, the time, a sketch,
+ * and the room that is open.
  */
 import { type Conditions, long, short } from "./conditions";
 
@@ -33,6 +34,24 @@ export interface TableView {
   inView?: boolean;
 }
 
+/** The ward whose room is open, and the one beside it. */
+export interface WardView {
+  code: string;
+  beside?: string;
+}
+
+/** The reform, before on the left of a line and after on its right. */
+export interface ReformView {
+  /** Per cent of the screen that shows what was before. */
+  at: number;
+  /** The layer that is counted in both; only boundaries when there is none. */
+  layer?: string;
+  /** What split units are dealt by; counted by place when it is absent. */
+  weight?: Weight;
+}
+
+export type Weight = "addresses" | "buildings" | "population" | "area";
+
 /** What an address may say; a part that is absent, or makes no sense, is left to the page. */
 export interface Address {
   place?: Place;
@@ -46,10 +65,13 @@ export interface Address {
   table?: TableView;
   period?: Period;
   sketch?: Sketch;
+  ward?: WardView;
+  reform?: ReformView;
 }
 
 const NAME = /^[a-z][a-z0-9_]*$/;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const CODE = /^[A-Za-z0-9-]{1,20}$/;
 const MOST_POINTS = 500;
 
 export function parse(hash: string): Address {
@@ -67,11 +89,13 @@ export function parse(hash: string): Address {
     table: tableOf(said.get("table")),
     period: periodOf(said.get("time")),
     sketch: sketchOf(said.get("sketch")),
+    ward: wardOf(said.get("ward")),
+    reform: reformOf(said.get("reform")),
   });
 }
 
 export function format(address: Address): string {
-  const { place, layers, language, theme, opacity, order, where, table, period, sketch } = address;
+  const { place, layers, language, theme, opacity, order, where, table, period, sketch, ward, reform } = address;
   const parts = [
     place && `map=${round(place.zoom, 2)}/${place.lat.toFixed(5)}/${place.lon.toFixed(5)}`,
     layers && `layers=${layers.join(",")}`,
@@ -83,6 +107,8 @@ export function format(address: Address): string {
     table && `table=${[table.layer, table.sort ?? "", ...(table.inView ? ["view"] : [])].join(":").replace(/:$/, "")}`,
     period && `time=${period.from}/${period.to}`,
     sketch && `sketch=${sketch.mode}:${sketch.points.map(([lon, lat]) => `${round(lon, 6)}_${round(lat, 6)}`).join(",")}`,
+    reform && `reform=${[Math.round(reform.at), reform.layer ?? "", reform.weight ?? ""].join(":").replace(/:+$/, "")}`,
+    ward && `ward=${[ward.code, ...(ward.beside ? [ward.beside] : [])].join(":")}`,
   ];
   return `#${parts.filter(Boolean).join("&")}`;
 }
@@ -135,6 +161,18 @@ function sketchOf(text: string | null): Sketch | undefined {
   const points = said.split(",").slice(0, MOST_POINTS).map((pair) => pair.split("_").map(Number));
   const sound = points.every(([lon = NaN, lat = NaN]) => Math.abs(lon) <= 180 && Math.abs(lat) <= 85);
   return sound ? { mode: mode as SketchMode, points: points as unknown as Sketch["points"] } : undefined;
+}
+
+function wardOf(text: string | null): WardView | undefined {
+  const [code = "", beside = ""] = (text ?? "").split(":");
+  if (!CODE.test(code)) return undefined;
+  return { code, ...(CODE.test(beside) && beside !== code && { beside }) };
+}
+
+function reformOf(text: string | null): ReformView | undefined {
+  const [, at, , layer, , weight] = /^(\d{1,3})(:([a-z][a-z0-9_]*)?(:(addresses|buildings|population|area))?)?$/.exec(text ?? "") ?? [];
+  if (!at || Number(at) > 100) return undefined;
+  return { at: Number(at), ...(layer && { layer, ...(weight && { weight: weight as Weight }) }) };
 }
 
 function round(value: number, digits: number): number {

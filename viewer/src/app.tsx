@@ -1,5 +1,8 @@
 /** The page: a map under everything, a header, the layer list, what is here, and the small print. */
 import type { Signal } from "@preact/signals";
+import { format } from "./address";
+import { OLD_WARDS } from "./city";
+import { root } from "./engine";
 import { Here } from "./here";
 import { Icon } from "./icons";
 import { later } from "./later";
@@ -10,19 +13,26 @@ import { SearchBox } from "./searchbox";
 import { begin, discard } from "./sketch";
 import { SmallPrint } from "./smallprint";
 import {
+  address,
   bearing,
   busy,
+  cards,
   connecting,
+  embedded,
   keepTheme,
   language,
   noWebGl,
   panelOpen,
+  reform,
+  sharing,
   sketch,
   style,
   table,
   theme,
   timeOpen,
   timed,
+  unlocking,
+  ward,
 } from "./state";
 import { say } from "./words";
 
@@ -34,6 +44,10 @@ const LANGUAGES = [
 const Table = later(async () => (await import("./table")).Table);
 const Connect = later(async () => (await import("./connect")).Connect);
 const Measure = later(async () => (await import("./measure")).Measure);
+const WardRoom = later(async () => (await import("./wardroom")).WardRoom);
+const ReformRoom = later(async () => (await import("./reformroom")).ReformRoom);
+const Share = later(async () => (await import("./share")).Share);
+const Unlock = later(async () => (await import("./unlock")).Unlock);
 const TimeBar = later(async () => (await import("./timebar")).TimeBar);
 
 interface Props {
@@ -47,18 +61,13 @@ export function App({ controls }: Props) {
         {say("skip")}
       </a>
       <main id="map" class={noWebGl.value ? "empty" : ""} aria-label={say("map")} />
+      {reform.value && <ReformRoom controls={controls} />}
       <div class={busy.value ? "progress on" : "progress"} role="presentation" />
-      <div class="side">
-        <div class="card head">
-          <Header />
-          <SearchBox controls={controls} />
-        </div>
-        {panelOpen.value && <LayerList />}
-      </div>
-      <Here />
+      {embedded ? <WholeMap /> : <Side controls={controls} />}
+      {ward.value ? <WardRoom /> : <Here />}
       <div class="tray">
         <Buttons controls={controls} />
-        <Tools />
+        {!embedded && <Tools />}
       </div>
       {sketch.value && <Measure />}
       <div class="foot-of-map">
@@ -66,9 +75,38 @@ export function App({ controls }: Props) {
         {table.value && <Table controls={controls} />}
       </div>
       {connecting.value && <Connect key={connecting.value} />}
+      {sharing.value && <Share controls={controls} />}
+      {unlocking.value && <Unlock />}
       <Notices />
       <SmallPrint />
     </>
+  );
+}
+
+function Side({ controls }: Props) {
+  return (
+    <div class="side">
+      <div class="card head">
+        <Header />
+        <SearchBox controls={controls} />
+      </div>
+      {panelOpen.value && <LayerList />}
+    </div>
+  );
+}
+
+/** From a page that holds the map to the map itself, as it stands. */
+function WholeMap() {
+  return (
+    <header class="side embedded">
+      <a class="card" href={`${root}/map${format(address.value)}`} target="_blank" rel="noopener">
+        <Icon name="city" />
+        <span>
+          <h1>{style.value?.name || say("loading")}</h1>
+          {say("wholeMap")}
+        </span>
+      </a>
+    </header>
   );
 }
 
@@ -120,9 +158,24 @@ function Tools() {
         aria-pressed={measuring}
         aria-label={say("measure")}
         title={say("measure")}
-        onClick={() => (measuring ? discard() : begin("length"))}
+        onClick={() => (measuring ? discard() : only(() => begin("length")))}
       >
         <Icon name="measure" />
+      </button>
+      {cards.value.has(OLD_WARDS) && (
+        <button
+          type="button"
+          class="icon"
+          aria-pressed={reform.value !== undefined}
+          aria-label={say("reform")}
+          title={say("reform")}
+          onClick={() => (reform.value ? (reform.value = undefined) : only(() => (reform.value = { at: 50 })))}
+        >
+          <Icon name="swipe" />
+        </button>
+      )}
+      <button type="button" class="icon" aria-label={say("share")} title={say("share")} onClick={() => (sharing.value = true)}>
+        <Icon name="share" />
       </button>
       {(timed.value.length > 0 || timeOpen.value) && (
         <button
@@ -138,6 +191,13 @@ function Tools() {
       )}
     </div>
   );
+}
+
+/** Opens a room in the place of what stands there. */
+function only(open: () => void): void {
+  discard();
+  [reform.value, ward.value] = [undefined, undefined];
+  open();
 }
 
 function ThemeButton() {

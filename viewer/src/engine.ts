@@ -1,6 +1,7 @@
 /** The engine's doors, as far as this page uses them. Every address is relative to the root of the server. */
 import type { StyleSpecification } from "maplibre-gl";
 import type { Language, Theme } from "./address";
+import { credentials } from "./key";
 import { withParameters } from "./questions";
 
 export interface Swatch {
@@ -22,6 +23,9 @@ export interface LayerCard {
   name: string | null;
   /** Whether the layer has a time of its own: days, or moments. */
   time: "date" | "datetime" | null;
+  /** Whether it is counted by ward, and the columns whose sums are kept. */
+  counted: boolean;
+  sums: string[];
   legend: Swatch[];
 }
 
@@ -81,6 +85,35 @@ export interface Schema {
   properties: Record<string, Property>;
 }
 
+/** Counts or sums by ward, as `/collections/{id}/aggregate` gives them. */
+export interface Aggregate {
+  /** First and last day of the boundaries: `2025-07-01..`. */
+  boundaries: string;
+  counted: "by place" | "re-aggregated";
+  notes: string[];
+  features: { id: number; properties: Unit }[];
+}
+
+/** One unit and its figures. value: the sum of them. */
+export interface Unit extends Figure {
+  code: string;
+  name: string;
+  /** The value in each square kilometre, when `per=km2` was asked. */
+  km2?: number | null;
+  figures?: (Figure & Record<string, unknown>)[];
+}
+
+export interface Figure {
+  value: number;
+  /** What the other weights would have given. */
+  low?: number;
+  high?: number;
+  /** The share of the value that was dealt, and not counted. */
+  estimated?: number;
+  weights?: string[];
+  period?: string;
+}
+
 export type Item = GeoJSON.Feature<GeoJSON.Geometry | null, Record<string, unknown>> & { synthetic?: boolean };
 
 /** The server answered, but not with what was asked. */
@@ -131,9 +164,32 @@ export const itemsAddress = (layer: string): string => `${root}/collections/${la
 /** A page of features. path: below the root, as `next` gives it. */
 export const fetchPage = (path: string, signal?: AbortSignal): Promise<Page> => read<Page>(path, signal);
 
+/** Every page of features, by the links `next`. */
+export async function fetchAll(path: string, signal?: AbortSignal): Promise<Item[]> {
+  const page = await fetchPage(path, signal);
+  const next = page.links.find(({ rel }) => rel === "next")?.href;
+  const rest = next ? await fetchAll(below(next), signal) : [];
+  return [...page.features, ...rest];
+}
+
+/** A link of the server as a path below the root: a server may have several names. */
+function below(href: string): string {
+  return href.slice(href.indexOf("/collections/") + 1);
+}
+
 export async function fetchCount(layer: string, asked: URLSearchParams, signal?: AbortSignal): Promise<number> {
   const path = withParameters(`collections/${layer}/items?f=json&resultType=hits`, asked);
   return (await read<Page>(path, signal)).numberMatched ?? 0;
+}
+
+/** Figures of every unit. asked: `by`, `value`, `boundaries`, `weight`, `datetime`. */
+export const fetchAggregate = (layer: string, asked: Record<string, string>, signal?: AbortSignal): Promise<Aggregate> =>
+  read<Aggregate>(`collections/${layer}/aggregate?${new URLSearchParams({ f: "json", ...asked })}`, signal);
+
+/** Features by the values of their columns, at most so many. */
+export async function fetchItems(layer: string, asked: Record<string, string>, signal?: AbortSignal): Promise<Item[]> {
+  const path = withParameters(`collections/${layer}/items?f=json`, new URLSearchParams(asked));
+  return (await read<Page>(path, signal)).features;
 }
 
 export async function alive(): Promise<boolean> {
@@ -154,7 +210,7 @@ async function read<T>(path: string, signal?: AbortSignal): Promise<T> {
   const url = `${root}/${path}`;
   const response = await fetch(url, {
     signal: signal ?? null,
-    headers: { Accept: "application/json, application/geo+json, application/schema+json" },
+    headers: { Accept: "application/json, application/geo+json, application/schema+json", ...credentials() },
   });
   if (!response.ok) throw new Refused(response.status, url);
   return (await response.json()) as T;

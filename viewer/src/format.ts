@@ -44,6 +44,16 @@ export function unit(property: Property, language: Language): string {
   return typeof written === "string" ? written : written[language];
 }
 
+/** A bare number, with so many decimals at most. */
+export function figure(value: number, language: Language, digits = 1): string {
+  return new Intl.NumberFormat(LOCALES[language], { maximumFractionDigits: digits }).format(value);
+}
+
+/** The month that a day is in: `05/2026`. */
+export function monthOf(day: string): string {
+  return `${day.slice(5, 7)}/${day.slice(0, 4)}`;
+}
+
 /** The day of an instant, in the city's time. */
 export function day(text: string, language: Language): string {
   const at = Date.parse(text);

@@ -1,12 +1,13 @@
 /** What is here: a card for every feature under the place, its attributes under their titles. */
 import { useEffect, useRef } from "preact/hooks";
+import { WARDS } from "./city";
 import type { Property } from "./engine";
 import { itemPage } from "./engine";
 import { degrees, format } from "./format";
 import { Icon } from "./icons";
 import { type Found, close, findings } from "./identify";
 import { Sign } from "./layers";
-import { cards, collections, language, title } from "./state";
+import { cards, collections, language, title, ward } from "./state";
 import { say } from "./words";
 
 export function Here() {
@@ -56,6 +57,7 @@ function Feature({ found, open }: { found: Found; open: boolean }) {
         <span class="of">{name ? title(found.layer) : say("unnamed")}</span>
       </summary>
       <State found={found} />
+      <ToRoom found={found} />
       <Attributes found={found} />
       {found.id !== undefined && (
         <a class="more" href={itemPage(found.layer, found.id, language.value)} target="_blank" rel="noopener">
@@ -63,6 +65,18 @@ function Feature({ found, open }: { found: Found; open: boolean }) {
         </a>
       )}
     </details>
+  );
+}
+
+/** A ward has a room of its own. */
+function ToRoom({ found }: { found: Found }) {
+  const code = found.layer === WARDS && found.properties.code;
+  if (!code) return null;
+  return (
+    <button type="button" class="deed lead" onClick={() => (ward.value = { code: String(code) })}>
+      <Icon name="ward" />
+      {say("openWard")}
+    </button>
   );
 }
 

@@ -27,6 +27,10 @@ const PATHS = {
   ward: "M4 7l5-2.5 6 2.5 5-2.5v13L15 20l-6-2.5L4 20z",
   house: "M4 11.5 12 5l8 6.5M6.5 10v9.5h11V10M10.5 19.5V14h3v5.5",
   more: "M4 7h10M18 7h2M4 17h2M10 17h10M16 4.8v4.4M8 14.8v4.4",
+  swipe: "M12 3.5v17M4.5 6.5h4.5v11H4.5zM15 6.5h4.5v11H15zM15 9.5l4.5 4.5",
+  share: "M12 14V4M8 7.5 12 3.5l4 4M7 11H5v9.5h14V11h-2",
+  print: "M7 9V4h10v5M7 17H4.5V9.5h15V17H17M7 14h10v6H7z",
+  lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3M12 14.5v2",
   warning: "M12 4 2.8 19.5h18.4zM12 10v4.5M12 17v.2",
 } as const;
 

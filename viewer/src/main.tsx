@@ -5,6 +5,7 @@ import { format, parse } from "./address";
 import { App } from "./app";
 import { fetchCollections, fetchStyle } from "./engine";
 import { retell } from "./identify";
+import { key } from "./key";
 import { persistently } from "./recovery";
 import { address, collections, follow, language, noWebGl, serverAway, style, theme } from "./state";
 import type { Controls } from "./map";
@@ -58,7 +59,7 @@ async function draw(): Promise<void> {
 keepPage();
 render(<App controls={controls} />, document.getElementById("app")!);
 effect(() => {
-  void [language.value, theme.value];
+  void [language.value, theme.value, key.value];
   void surely(load);
 });
 effect(() => {

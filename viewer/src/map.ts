@@ -2,9 +2,12 @@
 import { effect } from "@preact/signals";
 import maplibregl, { type MapGeoJSONFeature, type LayerSpecification, type Map as MapLibre, type RasterTileSource, type VectorTileSource, type StyleSpecification } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
+import { root } from "./engine";
 import { close, findings, show } from "./identify";
+import { credentials } from "./key";
 import { parameters, withParameters } from "./questions";
 import { watch } from "./recovery";
+import { BOUNDARIES, FIGURES, HATCH, edge } from "./swipe";
 import { sketchFeatures, sketchLayers } from "./sketch";
 import { arranged, faded } from "./stack";
 import * as state from "./state";
@@ -13,7 +16,7 @@ import { say } from "./words";
 const REACH_PX = 5;
 const SELECTION = "selection";
 const SKETCH = "sketch";
-const OWN = [SELECTION, SKETCH];
+const OWN = [SELECTION, SKETCH, FIGURES, BOUNDARIES];
 /** Room beside what is flown to, as far as panels do not cover it. */
 const MARGIN_PX = 60;
 const ACCENT = "#e0457b";
@@ -25,6 +28,10 @@ export interface Controls {
   focus(): void;
   /** Goes to a place, or as far out as a box asks for. */
   fly(lon: number, lat: number, box?: readonly number[]): void;
+  /** What the map shows now, as a picture. */
+  picture(): Promise<HTMLCanvasElement>;
+  /** Draws what was before the reform into the element, and keeps it at the place of this map; gives how to end it. */
+  before(container: HTMLElement): () => void;
 }
 
 /** Draws the map into the element; throws when the browser has no WebGL. */
@@ -41,6 +48,7 @@ export function draw(container: HTMLElement): Controls {
     fadeDuration: calm() ? 0 : 200,
     dragRotate: true,
     pitchWithRotate: false,
+    transformRequest,
   });
   map.touchPitch.disable();
   map.addControl(new maplibregl.ScaleControl({ maxWidth: 110 }), "bottom-left");
@@ -70,6 +78,8 @@ function controls(map: MapLibre): Controls {
     },
     focus: () => map.getCanvas().focus(),
     fly: (lon, lat, box) => fly(map, lon, lat, box),
+    picture: () => picture(map),
+    before: (container) => before(map, container),
   };
 }
 
@@ -88,10 +98,91 @@ function padding(): { top: number; bottom: number; left: number; right: number }
   return { top: MARGIN_PX, bottom: MARGIN_PX + below, left: wide ? 380 : 30, right: wide ? 100 : 30 };
 }
 
+/** A copy taken while a frame stands: WebGL forgets it afterwards. */
+function picture(map: MapLibre): Promise<HTMLCanvasElement> {
+  return new Promise((done) => {
+    map.once("render", () => {
+      const [drawn, copy] = [map.getCanvas(), document.createElement("canvas")];
+      [copy.width, copy.height] = [drawn.width, drawn.height];
+      copy.getContext("2d")!.drawImage(drawn, 0, 0);
+      done(copy);
+    });
+    map.triggerRepaint();
+  });
+}
+
+/** A second map that shows the side before the reform; it follows this one, and takes no events of its own. */
+function before(map: MapLibre, container: HTMLElement): () => void {
+  const place = () => ({ center: map.getCenter(), zoom: map.getZoom(), bearing: map.getBearing() });
+  const past = new maplibregl.Map({
+    container,
+    style: dressed(state.style.value!, "before"),
+    ...place(),
+    interactive: false,
+    attributionControl: false,
+    fadeDuration: 0,
+    transformRequest,
+  });
+  past.getCanvas().removeAttribute("tabindex");
+  past.getCanvas().setAttribute("aria-hidden", "true");
+  past.on("styleimagemissing", () => hatch(past));
+  const follow = () => void past.jumpTo(place());
+  map.on("move", follow);
+  const restyle = restyled(past);
+  let drawn = state.overlay.peek();
+  const stop = effect(() => {
+    const [style, overlay] = [state.style.value, state.overlay.value];
+    if (style && overlay && overlay !== drawn) restyle(dressed(style, "before"));
+    drawn = overlay;
+  });
+  other = past;
+  return () => {
+    stop();
+    map.off("move", follow);
+    other = undefined;
+    past.remove();
+  };
+}
+
+/** The map of the other side, while there is one. */
+let other: MapLibre | undefined;
+
+/** The map that shows a place of the screen, and which side it is. */
+function shownAt(map: MapLibre, x: number): { map: MapLibre; side: state.Side } {
+  const past = other && state.reform.value && x < edge(state.reform.value.at, map.getContainer().clientWidth);
+  return past ? { map: other!, side: "before" } : { map, side: "after" };
+}
+
+/** Sets styles by their difference, once there is a style to differ from. */
+function restyled(map: MapLibre): (style: StyleSpecification) => void {
+  let loaded = false;
+  map.once("style.load", () => (loaded = true));
+  return (style) => void map.setStyle(style, { diff: loaded });
+}
+
+/** Diagonal lines: what was estimated. */
+function hatch(map: MapLibre): void {
+  const size = 8;
+  const data = new Uint8Array(size * size * 4);
+  for (let at = 0; at < size * size; at++) {
+    const on = ((at % size) + Math.floor(at / size)) % size < 2;
+    data.set(on ? [40, 30, 60, 150] : [0, 0, 0, 0], at * 4);
+  }
+  if (!map.hasImage(HATCH)) map.addImage(HATCH, { width: size, height: size, data });
+}
+
+function transformRequest(url: string): { url: string; headers: Record<string, string> } {
+  return { url, headers: url.startsWith(`${root}/`) ? credentials() : {} };
+}
+
 /** The style as the user has set it: layers that are on, and a place above them all for the selection. */
-function dressed(style: StyleSpecification): StyleSpecification {
+function dressed(style: StyleSpecification, side: state.Side = "after"): StyleSpecification {
   const on = state.shown.value;
-  const layers = arranged(style.layers, state.order.value).map((layer) =>
+  const overlay = state.overlay.value?.[side];
+  const replaced = (layer: LayerSpecification) =>
+    "source" in layer && layer.type !== "fill" && (overlay?.instead.includes(layer.source as string) ?? false);
+  const styled = arranged(style.layers, state.order.value).filter((layer) => !replaced(layer));
+  const layers = styled.map((layer) =>
     "source" in layer
       ? {
           ...layer,
@@ -102,10 +193,19 @@ function dressed(style: StyleSpecification): StyleSpecification {
   ) as StyleSpecification["layers"];
   const sources = {
     ...asWanted(style.sources),
+    ...overlay?.sources,
     [SELECTION]: { type: "geojson", data: selection() } as const,
     [SKETCH]: { type: "geojson", data: sketchFeatures() } as const,
   };
-  return { ...style, sources, layers: [...layers, ...selectionLayers(), ...sketchLayers(SKETCH)] };
+  return { ...style, sources, layers: [...between(layers, overlay?.layers ?? []), ...selectionLayers(), ...sketchLayers(SKETCH)] };
+}
+
+/** Areas of the overlay below the first line of the style, everything else of it on top. */
+function between(layers: readonly LayerSpecification[], added: readonly LayerSpecification[]): LayerSpecification[] {
+  const line = layers.findIndex(({ type }) => type === "line");
+  const at = line < 0 ? layers.length : line;
+  const areas = added.filter(({ type }) => type === "fill");
+  return [...layers.slice(0, at), ...areas, ...layers.slice(at), ...added.filter(({ type }) => type !== "fill")];
 }
 
 /** The sources with the tiles that the filters ask for, and without their attributions: these change with the
@@ -207,13 +307,15 @@ function keepLayers(map: MapLibre): void {
 }
 
 function keepStyle(map: MapLibre): void {
-  let drawn = state.style.value;
+  const restyle = restyled(map);
+  let [drawn, laid] = [state.style.value, state.overlay.value];
+  map.on("styleimagemissing", () => hatch(map));
   effect(() => {
-    const next = state.style.value;
+    const [next, overlay] = [state.style.value, state.overlay.value];
     map.getCanvas().setAttribute("aria-label", say("mapHint"));
-    if (!next || next === drawn) return;
-    drawn = next;
-    map.setStyle(dressed(next), { diff: true });
+    if (!next || (next === drawn && overlay === laid)) return;
+    [drawn, laid] = [next, overlay];
+    restyle(dressed(next));
   });
 }
 
@@ -294,7 +396,7 @@ function answerClicks(map: MapLibre): void {
   map.on("click", ({ point, lngLat, originalEvent }) => {
     if (state.drawing.value) {
       if (originalEvent.detail < 2) add(lngLat.lng, lngLat.lat);
-    } else show(lngLat.lng, lngLat.lat, under(map, point));
+    } else show(lngLat.lng, lngLat.lat, under(shownAt(map, point.x).map, point));
   });
   canvas.addEventListener("keydown", ({ key }) => {
     const middle = map.getCenter();
@@ -304,8 +406,17 @@ function answerClicks(map: MapLibre): void {
   });
   map.on("mousemove", ({ point }) => {
     if (map.isMoving() || state.drawing.value) return;
+    if (state.overlay.value) state.pointed.value = figureAt(map, point);
     canvas.style.cursor = map.queryRenderedFeatures(point, { layers: pointLayers(map) }).length > 0 ? "pointer" : "";
   });
+}
+
+/** The unit with a figure at a place of the screen, on the side that is shown there. */
+function figureAt(map: MapLibre, point: { x: number; y: number }): { side: state.Side; id: number } | undefined {
+  const { map: there, side } = shownAt(map, point.x);
+  if (!there.getLayer(FIGURES)) return undefined;
+  const [found] = there.queryRenderedFeatures([point.x, point.y], { layers: [FIGURES] });
+  return found && { side, id: Number(found.id) };
 }
 
 function pointLayers(map: MapLibre): string[] {

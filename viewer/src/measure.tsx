@@ -2,8 +2,9 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { SketchMode } from "./address";
-import { fetchCount, itemsAddress } from "./engine";
+import { type Item, fetchAll, fetchCount, itemsAddress } from "./engine";
 import { Icon, type IconName } from "./icons";
+import { schemaOf } from "./identify";
 import { parameters, withParameters } from "./questions";
 import { begin, discard, undo } from "./sketch";
 import { asked, cards, drawing, language, shown, sketch, style, title } from "./state";
@@ -23,6 +24,16 @@ const FILES = [
 
 /** Layers to count in the polygon; undefined means those that are on. */
 const wanted = signal<ReadonlySet<string> | undefined>(undefined);
+/** More features than this are counted, and not summed. */
+const MOST_SUMMED = 20_000;
+
+interface Sum {
+  column: string;
+  title: string;
+  sum: number;
+}
+
+const sums = signal<ReadonlyMap<string, readonly Sum[]>>(new Map());
 const counts = signal<ReadonlyMap<string, number | "failed">>(new Map());
 
 export function Measure() {
@@ -118,6 +129,7 @@ function Counts() {
           <li key={name} data-count={name}>
             <span class="name">{title(name)}</span>
             <strong>{told(counts.value.get(name))}</strong>
+            <Sums name={name} />
             <span class="files">
               {FILES.map(([form, words]) => (
                 <a key={form} href={fileOf(name, form)} download={`${name}.${form}`} aria-label={`${title(name)}: ${words}`}>
@@ -138,6 +150,21 @@ function Counts() {
         ))}
       </details>
     </>
+  );
+}
+
+/** Sums of what adds up, when the features are not too many to be fetched. */
+function Sums({ name }: { name: string }) {
+  const found = sums.value.get(name);
+  if (!found || found.length === 0) return null;
+  return (
+    <span class="sums">
+      {found.map(({ column, title: words, sum }) => (
+        <span key={column} data-sum={column}>
+          {words}: {number(sum, 1)}
+        </span>
+      ))}
+    </span>
   );
 }
 
@@ -168,13 +195,36 @@ function fileOf(name: string, form: string): string {
 function counted(names: readonly string[]): () => void {
   const asking = new AbortController();
   counts.value = new Map();
+  sums.value = new Map();
   for (const name of names) {
     fetchCount(name, inside(name), asking.signal).then(
-      (n) => (counts.value = new Map(counts.value).set(name, n)),
+      (n) => {
+        counts.value = new Map(counts.value).set(name, n);
+        if (n > 0 && n <= MOST_SUMMED) void summed(name, asking.signal);
+      },
       () => asking.signal.aborted || (counts.value = new Map(counts.value).set(name, "failed")),
     );
   }
   return () => asking.abort();
+}
+
+/** Adds up the columns that add up; a layer whose rows do not come has its count alone. */
+async function summed(name: string, signal: AbortSignal): Promise<void> {
+  const columns = cards.value.get(name)?.sums ?? [];
+  if (columns.length === 0) return;
+  try {
+    const asked = inside(name);
+    asked.set("properties", columns.join(","));
+    const [rows, schema] = await Promise.all([fetchAll(withParameters(`collections/${name}/items?f=json&limit=5000`, asked), signal), schemaOf(name)]);
+    const made = columns.map((column) => ({ column, title: schema.properties[column]?.title ?? column, sum: total(rows, column) }));
+    sums.value = new Map(sums.value).set(name, made);
+  } catch {
+    // the count stands
+  }
+}
+
+function total(rows: readonly Item[], column: string): number {
+  return rows.reduce((sum, { properties }) => sum + (Number(properties[column]) || 0), 0);
 }
 
 function told(count: number | "failed" | undefined): string {

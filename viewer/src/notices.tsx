@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { root } from "./engine";
 import { Icon } from "./icons";
 import { tryNow } from "./recovery";
-import { broken, collections, noWebGl, serverAway, shown, style, title } from "./state";
+import { broken, collections, noWebGl, serverAway, shown, style, title, unlocking } from "./state";
 import { say } from "./words";
 
 export function Notices() {
@@ -43,7 +43,14 @@ function Broken() {
   return (
     <>
       {failed.length > 0 && <Notice>{say("layerBroken", { layers: failed.join(", ") })}</Notice>}
-      {closed.length > 0 && <Notice>{say("layerClosed", { layers: closed.join(", ") })}</Notice>}
+      {closed.length > 0 && (
+        <Notice>
+          {say("layerClosed", { layers: closed.join(", ") })}{" "}
+          <button type="button" class="text" onClick={() => (unlocking.value = true)}>
+            {say("useKey")}
+          </button>
+        </Notice>
+      )}
     </>
   );
 }

@@ -30,7 +30,7 @@ function credit(): string {
   return [...new Set(named)].join(" · ");
 }
 
-function attributions(): string[] {
+export function attributions(): string[] {
   const sources = style.value?.sources ?? {};
   const texts = [...shown.value].map((name) => {
     const source = sources[name];

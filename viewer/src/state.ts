@@ -1,19 +1,32 @@
 /** What the page knows, as signals: the parts read them, and nothing else passes between the parts. */
 import { computed, signal } from "@preact/signals";
+import type { LayerSpecification, StyleSpecification } from "maplibre-gl";
 import {
   type Address,
   type Language,
   type Period,
   type Place,
+  type ReformView,
   type Sketch,
   type TableView,
   type Theme,
+  type WardView,
   parse,
 } from "./address";
 import { type Conditions, says } from "./conditions";
 import type { Collection, LayerCard, StyleSheet } from "./engine";
 import type { Asked } from "./questions";
 import { stacked } from "./stack";
+
+export type Side = "before" | "after";
+
+/** Sources and layers that lie between the areas and the lines of a style; labels go on top. */
+export interface Overlay {
+  sources: StyleSpecification["sources"];
+  layers: LayerSpecification[];
+  /** Sources of the style whose lines and labels it stands for. */
+  instead: readonly string[];
+}
 
 const opened = parse(location.hash);
 const wide = matchMedia("(min-width: 48rem)");
@@ -38,6 +51,14 @@ export const table = signal<TableView | undefined>(opened.table);
 /** Days that layers with time are shown of; undefined means all. */
 export const period = signal<Period | undefined>(opened.period);
 export const sketch = signal<Sketch | undefined>(opened.sketch);
+/** The ward whose room is open. */
+export const ward = signal<WardView | undefined>(opened.ward);
+/** Before and after the reform, when they are compared. */
+export const reform = signal<ReformView | undefined>(opened.reform);
+/** What the comparison draws besides the style, on either side. */
+export const overlay = signal<Record<Side, Overlay> | undefined>(undefined);
+/** The unit under the pointer that has a figure. */
+export const pointed = signal<{ side: Side; id: number } | undefined>(undefined);
 /** Whether clicks add points to the sketch. */
 export const drawing = signal(false);
 /** The layer whose addresses are shown, to be copied. */
@@ -68,6 +89,12 @@ export const bearing = signal(0);
 export const view = signal<readonly [number, number, number, number] | undefined>(undefined);
 export const busy = signal(true);
 export const panelOpen = signal(wide.matches);
+
+/** Whether the page stands inside another one, with nothing but the map. */
+export const embedded = new URLSearchParams(location.search).get("embed") === "1";
+export const sharing = signal(false);
+/** Whether the dialog for a key of access is open. */
+export const unlocking = signal(false);
 
 /** What is wrong now; empty when nothing is. */
 export const serverAway = signal(false);
@@ -136,6 +163,8 @@ export const address = computed<Address>(() => ({
   ...(table.value && { table: table.value }),
   ...(period.value && { period: period.value }),
   ...(sketch.value && sketch.value.points.length > 0 && { sketch: sketch.value }),
+  ...(ward.value && { ward: ward.value }),
+  ...(reform.value && { reform: reform.value }),
 }));
 
 /** Takes over an address typed or walked back to. */
@@ -149,6 +178,8 @@ export function follow(next: Address): void {
   table.value = next.table;
   period.value = next.period;
   sketch.value = next.sketch;
+  ward.value = next.ward;
+  reform.value = next.reform;
   if (next.place) place.value = next.place;
 }
 

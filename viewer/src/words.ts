@@ -46,6 +46,11 @@ const words = {
     "Nhiều đối tượng được gộp ở mức phóng này; phóng to để xem từng đối tượng.",
     "Several features stand as one at this zoom; zoom in to see each.",
   ],
+  reform: ["Trước và sau 01/7/2025", "Before and after 1 July 2025"],
+  share: ["Chia sẻ", "Share"],
+  wholeMap: ["Mở bản đồ lớn", "Open the whole map"],
+  openWard: ["Mở hồ sơ phường, xã", "Open the ward room"],
+  useKey: ["Nhập mã truy cập", "Enter a key"],
   yes: ["Có", "Yes"],
   no: ["Không", "No"],
   notices: ["Thông báo", "Notices"],
@@ -148,9 +153,16 @@ const words = {
 } as const satisfies Record<string, readonly [vi: string, en: string]>;
 
 export type Word = keyof typeof words;
+type Sentences<Name extends string> = Record<Name, readonly [vi: string, en: string]>;
+export type Holes = Record<string, string | number>;
 
 /** The sentence in the language of the page, its {holes} filled. */
-export function say(word: Word, holes: Record<string, string | number> = {}): string {
-  const text: string = words[word][language.value === "vi" ? 0 : 1];
-  return text.replace(/\{(\w+)\}/g, (hole, name: string) => String(holes[name] ?? hole));
+export const say = teller(words);
+
+/** Says the sentences of one table. Rooms that are fetched later bring tables of their own. */
+export function teller<Name extends string>(sentences: Sentences<Name>): (word: Name, holes?: Holes) => string {
+  return (word, holes = {}) => {
+    const text: string = sentences[word][language.value === "vi" ? 0 : 1];
+    return text.replace(/\{(\w+)\}/g, (hole, name: string) => String(holes[name] ?? hole));
+  };
 }

@@ -78,6 +78,7 @@ def _due(conn: Connection, layer: Layer, day: date) -> bool:
     held = "EXISTS (SELECT FROM citymap.area_piece WHERE on_day = %(day)s)"
     kept = "EXISTS (SELECT FROM citymap.area_count WHERE layer = %(layer)s AND on_day = %(day)s)"
     rows = "(SELECT sum(amount) FROM citymap.ward_tally WHERE layer = %(layer)s AND measure = '' AND dim = ''"
+    rows += " AND grain = 'all'"
     rows += " AND on_day IS NULL)"
     query = f"SELECT {held} AND NOT {kept} AND {rows} BETWEEN 1 AND {MOST_ROWS}"
     return conn.execute(query.encode(), {"layer": layer.name, "day": day}).fetchone() == (True,)
@@ -96,7 +97,7 @@ def _built(conn: Connection, layer: Layer, day: date, outlines: int) -> None:
 
 def fold(conn: Connection) -> list[str]:
     """Adds up the rows that changes left, where they are most of a layer's; the layers that were folded."""
-    kept = "measure, dim, value, ward, day, level, on_day"
+    kept = "measure, dim, value, ward, grain, day, level, on_day"
     rows = conn.execute(
         f"SELECT layer FROM citymap.ward_tally GROUP BY layer HAVING count(*) > 2 * count(DISTINCT ({kept}))"
     ).fetchall()

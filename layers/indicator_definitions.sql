@@ -1,0 +1,17 @@
+SELECT row_number() OVER (ORDER BY code)::bigint AS id,
+       code AS indicator,
+       title,
+       title_en,
+       group_code AS "group",
+       unit,
+       measure AS kind,
+       formula,
+       numerator,
+       denominator,
+       better,
+       frequency,
+       flow,
+       measure = 'count' AS additive,
+       agency,
+       legal_basis
+FROM citymap.indicator

@@ -1,0 +1,1 @@
+"""Indicators: a dictionary, every observation ever sent, states, signs and explanations; and the DTI's rounds."""
